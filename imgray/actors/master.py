@@ -1,0 +1,407 @@
+"""The Master: a task table, a journal, a clock and a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from imgray.actors.roster import Member, Roster
+from imgray.errors import JournalError, LeaseLostError, TaskConflictError, TaskNotFoundError
+from imgray.journal import Journal
+from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerInfo, WorkerView
+from imgray.retry import Backoff
+from imgray.settings import Settings
+from imgray.table import Policy, TaskTable
+from imgray.task import State, Task, TaskSpec
+
+Watch = Callable[[str], Awaitable[None]]
+"""Wait until the worker with this id has died."""
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+def steady_clock() -> Callable[[], float]:
+    """Make a clock that tells the time of day but never jumps: today's time, carried on by the monotonic clock."""
+    started = time.time() - time.monotonic()
+    return lambda: started + time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    """A pull that waits for work."""
+
+    seq: int
+    want: int
+    woken: asyncio.Future[None]
+
+
+class Master:
+    """Decides who works on what, and remembers it.
+
+    Owns: the table of live tasks, the journal, the register of workers.
+    Guarantees: what it answers is on disk; a call repeated does what one call does; nothing it accepted is lost.
+    Lost on death: waiting calls (callers repeat them) and the register (workers register again).
+    """
+
+    def __init__(self, settings: Settings, watch: Watch, clock: Callable[[], float] | None = None) -> None:
+        """Open the journal and take up the tasks in it. Needs a running event loop.
+
+        Raises:
+            SetupError, JournalError: the journal cannot be used.
+        """
+        self._settings = settings
+        self._watch = watch
+        self._clock = clock or steady_clock()
+        self._journal = Journal.open(settings.data_folder)
+        self._io = ThreadPoolExecutor(1, "journal")  # one thread, so that the journal sees one call at a time
+        self._roster = Roster()
+        self._parked: dict[str, _Parked] = {}
+        self._finishing: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._committing: list[asyncio.Future[None]] = []
+        self._dirty = asyncio.Event()
+        self._clean = True
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._load(self._journal.epoch << _EPOCH_BITS)
+        self._committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
+
+    async def close(self) -> None:
+        """Write what is decided, and let go of the journal."""
+        with contextlib.suppress(JournalError):
+            await self._committed()
+        for task in (self._committer, *self._watches.values()):
+            task.cancel()
+        if self._alarm:
+            self._alarm.cancel()
+        self._io.shutdown()
+        self._journal.close()
+
+    # For front ends
+
+    async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
+        """Accept tasks, all or none.
+
+        Raises:
+            QueueFullError: too many are live.
+            TaskConflictError: an id is taken by another submission.
+            JournalError: nothing was accepted.
+        """
+        known = dict(zip([spec.id for spec in specs], await self._read([spec.id for spec in specs]), strict=True))
+        for spec in specs:
+            task = known[spec.id]
+            if task is not None and task.spec != spec:
+                raise TaskConflictError(spec.id)
+        new = [spec for spec in specs if known[spec.id] is None]
+        known |= {task.id: task for task in self._table.submit(new, self._clock())}
+        self._decided()
+        await self._committed()
+        return [task for task in known.values() if task is not None]
+
+    async def get(self, ids: Sequence[str]) -> list[Task | None]:
+        """Return tasks by id, None for unknown ones."""
+        await self._committed()
+        return await self._read(ids)
+
+    async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
+        """Return those that have finished as soon as there is one, or none after ``wait_s``.
+
+        Raises:
+            TaskNotFoundError: an id is unknown.
+        """
+        woken = asyncio.get_running_loop().create_future()
+        for task_id in ids:
+            self._finishing[task_id].add(woken)
+        try:
+            finished = await self._finished(ids)
+            if not finished:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken, wait_s)
+                finished = await self._finished(ids)
+        finally:
+            for task_id in ids:
+                self._finishing[task_id].discard(woken)
+                if not self._finishing[task_id]:
+                    del self._finishing[task_id]
+        return finished
+
+    async def find(self, fingerprints: Sequence[str]) -> dict[str, Task]:
+        """Return the newest succeeded task of each fingerprint that has one."""
+        await self._committed()
+        return await self._in_journal(lambda: self._journal.find(fingerprints))
+
+    async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
+        """Return tasks in the given states (none: all), newest first, with a ``seq`` below ``before``."""
+        await self._committed()
+        return await self._in_journal(lambda: self._journal.page(states, before, limit))
+
+    async def cancel(self, ids: Sequence[str]) -> list[Task]:
+        """Cancel live tasks; return all as they now stand.
+
+        Raises:
+            TaskNotFoundError: an id is unknown.
+        """
+        known = await self._all(ids)
+        now = self._clock()
+        for task_id in ids:
+            task = self._table.get(task_id)
+            if task is None or task.state.finished:
+                continue
+            cancelled = self._table.cancel(task_id, now)
+            if task.lease is not None:
+                self._unpark(task.lease.worker)  # to tell the worker that its token is void
+            known[task_id] = cancelled
+        self._decided()
+        await self._committed()
+        return [known[task_id] for task_id in ids]
+
+    async def redrive(self, ids: Sequence[str]) -> list[Task]:
+        """Put dead letters back in the queue; return all as they now stand.
+
+        Raises:
+            TaskNotFoundError: an id is unknown.
+        """
+        known = await self._all(ids)
+        now = self._clock()
+        for task_id, task in known.items():
+            known[task_id] = self._table.redrive(self._table.get(task_id) or task, now)
+        self._decided()
+        await self._committed()
+        return [known[task_id] for task_id in ids]
+
+    async def counts(self) -> dict[State, int]:
+        """Count all tasks by state."""
+        await self._committed()
+        return self._table.counts()
+
+    async def workers(self) -> list[WorkerView]:
+        """List the registered workers."""
+        leased = {worker: len(self._table.tokens(worker)) for worker in self._watches}
+        return self._roster.views(leased)
+
+    # For workers
+
+    async def register(self, info: WorkerInfo, held: Sequence[int]) -> None:
+        """Enter a worker. Leases of its that it does not hold were granted in a reply that it never got."""
+        now = self._clock()
+        self._roster.register(info, now)
+        self._watch_over(info.id)
+        self._table.give_back(info.id, set(held), now)
+        self._table.renew(info.id, held, now)
+        log.info("action=register worker=%s host=%s pid=%d", info.id, info.host, info.pid)
+        self._decided()
+        await self._committed()
+
+    async def exchange(self, request: Exchange) -> Reply:
+        """Take a worker's report, and answer with more work: at once if there is some, else when it comes.
+
+        Raises:
+            JournalError: the report was not taken, nothing was granted; call again.
+        """
+        now = self._clock()
+        member = self._roster.seen(request.worker, now)
+        if member is None:
+            return Reply(request.seq, unknown=True)
+        self._table.renew(request.worker, request.held, now)
+        refused = [outcome.token for outcome in request.outcomes if not await self._settle(member, outcome, now)]
+        if member.advance(request.seq, request.received):
+            self._unpark(request.worker)
+            if not (self._grant(member, request.want, now) or member.unreceived or request.outcomes):
+                self._decided()
+                await self._park(request)
+        self._decided()
+        await self._committed()
+        if self._roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
+            return Reply(request.seq, unknown=True)
+        settled = {outcome.token for outcome in request.outcomes}
+        valid = settled.union(self._table.tokens(request.worker))
+        void = [token for token in request.held if token not in valid]
+        return Reply(request.seq, member.grants(), (*refused, *void))
+
+    async def _settle(self, member: Member, outcome: Outcome, now: float) -> bool:
+        """Enter an outcome; return False when its lease is lost."""
+        task = self._table.get(outcome.task_id)
+        if task is None:
+            (task,) = await self._read([outcome.task_id])
+            return task is not None and task.state is State.SUCCEEDED and task.token == outcome.token
+        try:
+            match outcome:
+                case Ack(task_id, token, outputs):
+                    member.succeeded += task.state is State.LEASED
+                    self._table.ack(task_id, token, outputs, now)
+                case Nack(task_id, token, failure, alone):
+                    member.failed += 1
+                    self._table.nack(task_id, token, failure, now, alone=alone)
+                case _:
+                    self._table.release(outcome.task_id, outcome.token, now)
+        except LeaseLostError as error:
+            log.info("action=refuse worker=%s %s", member.info.id, error)
+            return False
+        return True
+
+    def _grant(self, member: Member, want: int, now: float) -> bool:
+        """Lease work to a worker: no more than a fair share, so that the last tasks are spread over all."""
+        share = -(-self._table.ready(now) // (2 * len(self._roster)))
+        tasks = self._table.lease(member.info.id, min(want, share), now)
+        if tasks:
+            member.grant(member.seq, [Grant(task.spec, task.token, task.attempts) for task in tasks])
+        return bool(tasks)
+
+    async def _park(self, request: Exchange) -> None:
+        """Hold a pull until there is something to say, or for ``park_s``."""
+        parked = _Parked(request.seq, request.want, asyncio.get_running_loop().create_future())
+        self._parked[request.worker] = parked
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(parked.woken, self._settings.park_s)
+        finally:
+            if self._parked.get(request.worker) is parked:
+                del self._parked[request.worker]
+
+    def _unpark(self, worker: str) -> None:
+        parked = self._parked.pop(worker, None)
+        if parked is not None and not parked.woken.done():
+            parked.woken.set_result(None)
+
+    def _watch_over(self, worker: str) -> None:
+        if worker not in self._watches:
+            self._watches[worker] = asyncio.get_running_loop().create_task(self._lose_when_dead(worker))
+
+    async def _lose_when_dead(self, worker: str) -> None:
+        await self._watch(worker)
+        log.warning("action=lose worker=%s", worker)
+        del self._watches[worker]
+        self._roster.remove(worker)
+        self._unpark(worker)
+        self._table.lose_worker(worker, self._clock())
+        self._decided()
+
+    # Time, and the journal
+
+    def _load(self, token: int) -> None:
+        """Take the table from the journal, at the start and when a write has failed; ``token`` was the last granted."""
+        now = self._clock()
+        policy = Policy(
+            max_attempts=self._settings.max_attempts,
+            max_live=self._settings.max_live_tasks,
+            lease_s=self._settings.lease_s,
+            backoff=Backoff(self._settings.retry_base_s, self._settings.retry_cap_s),
+        )
+        self._table = TaskTable(
+            policy, token, self._journal.next_seq(), self._journal.counts(), random.Random()  # noqa: S311  # jitter
+        )
+        tasks = list(self._journal.live())
+        self._table.restore(tasks, now)
+        for worker in {task.lease.worker for task in tasks if task.lease}:
+            self._watch_over(worker)
+
+    def _decided(self) -> None:
+        """Follow up a change of the table: hand out what is ready, commit, and wake up when time changes something."""
+        now = self._clock()
+        for worker, parked in list(self._parked.items()):
+            member = self._roster.get(worker)
+            if member is not None and parked.want and self._grant(member, parked.want, now):
+                self._unpark(worker)
+        if self._table.dirty:
+            self._clean = False
+            self._dirty.set()
+        self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        at = self._table.next_event_at()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if at is None else asyncio.get_running_loop().call_later(max(at - now, 0), self._ring)
+
+    def _ring(self) -> None:
+        for task in self._table.reap(self._clock()):
+            log.warning("action=reap task=%s %s", task.id, task.story())
+        self._decided()
+
+    async def _committed(self) -> None:
+        """Wait until everything decided so far is on disk.
+
+        Raises:
+            JournalError: it could not be written, and has not happened.
+        """
+        if self._clean:
+            return
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._committing.append(written)
+        self._dirty.set()
+        await written
+
+    async def _commit_for_ever(self) -> None:
+        """Commit in groups: all that was decided while the disk was busy with the group before."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            tasks, waiting = self._table.drain(), self._committing
+            self._committing = []
+            try:
+                if tasks:
+                    await self._in_journal(lambda tasks=tasks: self._journal.write(tasks))  # type: ignore[misc]
+            except JournalError as error:
+                self._undo(error, waiting)
+                continue
+            self._table.forget(tasks)
+            self._clean = not self._table.dirty and not self._committing
+            for written in waiting:
+                if not written.done():
+                    written.set_result(None)
+            self._tell_finished(tasks)
+
+    def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
+        """Return to what the journal holds; everyone who counts on more is told that it failed."""
+        log.error("action=undo %s", error)
+        waiting += self._committing
+        self._committing = []
+        self._roster = Roster()  # workers register again, and say what they hold
+        self._load(self._table.token)
+        self._clean = True
+        for written in waiting:
+            if not written.done():
+                written.set_exception(error)
+        for worker in list(self._parked):
+            self._unpark(worker)
+
+    def _tell_finished(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            if task.state.finished:
+                for woken in self._finishing.get(task.id, ()):
+                    if not woken.done():
+                        woken.set_result(None)
+
+    async def _in_journal(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._io, call)
+
+    async def _read(self, ids: Sequence[str]) -> list[Task | None]:
+        found = {task_id: self._table.get(task_id) for task_id in ids}
+        missing = [task_id for task_id, task in found.items() if task is None]
+        if missing:
+            found |= await self._in_journal(lambda: dict(self._journal.get(missing)))
+        return [found[task_id] for task_id in ids]
+
+    async def _all(self, ids: Sequence[str]) -> dict[str, Task]:
+        found: dict[str, Task] = {}
+        for task_id, task in zip(ids, await self._read(ids), strict=True):
+            if task is None:
+                raise TaskNotFoundError(task_id)
+            found[task_id] = task
+        return found
+
+    async def _finished(self, ids: Sequence[str]) -> list[Task]:
+        await self._committed()
+        return [task for task in (await self._all(ids)).values() if task.state.finished]
+
+
+_EPOCH_BITS = 32
+"""A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""

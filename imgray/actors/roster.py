@@ -1,0 +1,86 @@
+"""Who works: the registered workers, and how far each one's exchange has come. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from imgray.messages import Grant, WorkerInfo, WorkerView
+
+
+@dataclass(slots=True)
+class Member:
+    """A registered worker.
+
+    ``seq`` is its latest call; ``unreceived`` are the grants of replies that it has not yet said it received.
+    """
+
+    info: WorkerInfo
+    registered_at: float
+    last_seen_at: float
+    seq: int = 0
+    unreceived: dict[int, list[Grant]] = field(default_factory=dict)
+    succeeded: int = 0
+    failed: int = 0
+
+    def advance(self, seq: int, received: int) -> bool:
+        """Note a call; return False when it is a repetition, or was overtaken by a later one."""
+        self.unreceived = {number: grants for number, grants in self.unreceived.items() if number > received}
+        if seq <= self.seq:
+            return False
+        self.seq = seq
+        return True
+
+    def grant(self, seq: int, grants: Iterable[Grant]) -> None:
+        """Note what the reply to a call will bring."""
+        self.unreceived.setdefault(seq, []).extend(grants)
+
+    def grants(self) -> tuple[Grant, ...]:
+        """List everything that the worker may not have received yet."""
+        return tuple(grant for _, grants in sorted(self.unreceived.items()) for grant in grants)
+
+
+class Roster:
+    """The registered workers, by id."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def register(self, info: WorkerInfo, now: float) -> bool:
+        """Enter a worker afresh; return True when it was not there before."""
+        new = info.id not in self._members
+        self._members[info.id] = Member(info, now, now)
+        return new
+
+    def seen(self, worker: str, now: float) -> Member | None:
+        """Return a worker that has called, or None when it is not registered."""
+        member = self._members.get(worker)
+        if member is not None:
+            member.last_seen_at = now
+        return member
+
+    def get(self, worker: str) -> Member | None:
+        """Return a worker, or None when it is not registered."""
+        return self._members.get(worker)
+
+    def remove(self, worker: str) -> None:
+        """Strike out a worker."""
+        self._members.pop(worker, None)
+
+    def views(self, leased: dict[str, int]) -> list[WorkerView]:
+        """Describe all workers, by name; ``leased`` counts what each one holds."""
+        members = sorted(self._members.values(), key=lambda member: member.info.name)
+        return [
+            WorkerView(
+                info=member.info,
+                registered_at=member.registered_at,
+                last_seen_at=member.last_seen_at,
+                leased=leased.get(member.info.id, 0),
+                succeeded=member.succeeded,
+                failed=member.failed,
+            )
+            for member in members
+        ]

@@ -1,0 +1,251 @@
+"""The Worker: pulls tasks from the Master, has its runner make the attempts, stores outputs, reports.
+
+The worker itself never touches an image: whatever bytes do to a decoder, they do to the runner, and the worker is there
+to say which task it was and to start another runner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imgray.actors.runner import Supervisor
+from imgray.attempt import Limits
+from imgray.errors import ImgrayError, PassingError, StorageUnavailableError
+from imgray.gateway import MasterPort, StoragePort
+from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerInfo
+from imgray.retry import Backoff
+from imgray.runner import Result, Run
+from imgray.settings import Settings
+from imgray.task import BlobSource, Failure, TaskSpec
+
+log = logging.getLogger(__name__)
+
+REPORT_S = 0.1
+"""How long a result may wait for others to be reported with, while the worker has enough to do."""
+
+_FIRST_CAPACITY = 2  # one attempt that runs and one that waits, until the time that one takes is known
+_SMOOTHING = 0.2  # weight of the newest attempt in the mean time of one
+_RECONNECT = Backoff(base_s=0.1, cap_s=2.0)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A task that the worker holds: it waits or runs, or is finished and not yet confirmed."""
+
+    spec: TaskSpec
+    finished: bool = False
+
+
+class Worker:
+    """Runs attempts, one at a time.
+
+    Owns: its runner, and the outcomes that the Master has not confirmed.
+    Guarantees: outputs are stored before their ack is sent; every outcome is reported until it is confirmed.
+    Lost on death: the attempts it held, which the Master gives to others.
+    """
+
+    def __init__(self, info: WorkerInfo, master: MasterPort, storage: StoragePort, settings: Settings) -> None:
+        self.info = info
+        self._master = master
+        self._storage = storage
+        self._settings = settings
+        limits = Limits(
+            max_pixels=settings.max_pixels,
+            max_body_bytes=settings.max_body_bytes,
+            file_roots=tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
+        )
+        self._runner = Supervisor(limits, settings.task_timeout_s, self._finished)
+        self._held: dict[int, _Held] = {}  # by token, in order of grant
+        self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
+        self._results: list[Result] = []
+        self._registered = False
+        self._seq = self._received = self._newest = 0
+        self._mean_s: float | None = None
+        self._produced = asyncio.Event()  # there are results to store
+        self._hungry = asyncio.Event()  # little is left to do
+        self._to_report = asyncio.Event()  # there are outcomes to send
+        self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
+        self._background: set[asyncio.Task[Any]] = set()
+        self._rng = random.Random()  # noqa: S311  # jitter
+
+    @property
+    def runner_pid(self) -> int | None:
+        """The id of the runner's process."""
+        return self._runner.pid
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._runner.run())
+                group.create_task(self._store())
+                group.create_task(self._pull())
+        except Exception:
+            log.exception("action=crash worker=%s", self.info.id)
+            raise
+
+    # Pulling and reporting
+
+    async def _pull(self) -> None:
+        """Keep a call to the Master open; when there is something to report, make the next one, which ends it."""
+        failures = 0
+        while True:
+            if not self._registered:
+                failures = await self._paced(self._register(), failures)
+                continue
+            self._to_report.clear()
+            call = self._spawn(self._paced(self._exchange(), failures))
+            report = self._spawn(self._to_report.wait())
+            await asyncio.wait({call, report}, return_when=asyncio.FIRST_COMPLETED)
+            report.cancel()
+            failures = call.result() if call.done() else 0
+
+    async def _paced(self, call: Awaitable[None], failures: int) -> int:
+        """Make a call, and wait a little when the Master is away; return how many calls in a row have failed."""
+        try:
+            await call
+        except PassingError as error:
+            log.info("action=retry worker=%s %s", self.info.id, error)
+            await asyncio.sleep(_RECONNECT.delay_s(failures + 1, self._rng))
+            return failures + 1
+        return 0
+
+    async def _register(self) -> None:
+        await self._master.register(self.info, tuple(self._held))
+        self._seq = self._received = 0
+        self._registered = True
+
+    async def _exchange(self) -> None:
+        self._seq += 1
+        outcomes = tuple(self._outcomes.values())
+        request = Exchange(
+            worker=self.info.id,
+            seq=self._seq,
+            received=self._received,
+            held=tuple(self._held),
+            outcomes=outcomes,
+            want=max(self._capacity() - self._unfinished(), 0),
+        )
+        self._take(await self._master.exchange(request), outcomes)
+
+    def _take(self, reply: Reply, confirmed: Sequence[Outcome]) -> None:
+        if reply.unknown:
+            self._registered = False
+            return
+        self._received = max(self._received, reply.seq)
+        for outcome in confirmed:
+            self._outcomes.pop(outcome.token, None)
+            self._held.pop(outcome.token, None)
+            if isinstance(outcome, Ack) and outcome.token in reply.void:
+                self._spawn(self._discard([output.key for output in outcome.outputs if output.key]))
+        for token in reply.void:
+            if self._held.pop(token, None):
+                self._runner.drop(token)
+        new = [grant for grant in reply.grants if grant.token > self._newest]  # a grant may come twice
+        if new:
+            self._newest = new[-1].token
+            self._held |= {grant.token: _Held(grant.spec) for grant in new}
+            self._hungry.clear()
+            self._spawn(self._begin(new))
+
+    async def _discard(self, keys: Sequence[str]) -> None:
+        """Delete outputs that were stored for a lease that is lost; if this fails, they are merely in the way."""
+        with contextlib.suppress(PassingError):
+            await self._storage.delete(keys)
+
+    def _capacity(self) -> int:
+        """Say how many tasks to hold, so that they last for ``batch_s``."""
+        if self._mean_s is None:
+            return _FIRST_CAPACITY
+        fitting = int(self._settings.batch_s / max(self._mean_s, 1e-6))
+        return min(max(fitting, _FIRST_CAPACITY), self._settings.max_batch)
+
+    def _unfinished(self) -> int:
+        return sum(not held.finished for held in self._held.values())
+
+    # Making attempts
+
+    async def _begin(self, grants: Sequence[Grant]) -> None:
+        """Fetch the inputs of new tasks in one call, and send them to the runner."""
+        async with self._beginning:
+            keys = [grant.spec.source.key for grant in grants if isinstance(grant.spec.source, BlobSource)]
+            failure: ImgrayError | None = None
+            blobs: dict[str, bytes | None] = {}
+            try:
+                if keys:
+                    blobs = dict(zip(keys, await self._storage.get(keys), strict=True))
+            except PassingError as error:
+                failure = error
+            for grant in grants:
+                if grant.token not in self._held:  # cancelled meanwhile
+                    continue
+                source = grant.spec.source
+                data = blobs.get(source.key) if isinstance(source, BlobSource) else None
+                if isinstance(source, BlobSource) and data is None:
+                    error = failure or StorageUnavailableError(f"the input of task {grant.spec.id} is missing")
+                    self._finished(Result(grant.token, 0.0, failure=Failure.of(error)))
+                else:
+                    self._runner.send(Run(grant.spec, grant.token, data))
+
+    def _finished(self, result: Result) -> None:
+        """Take a result from the runner."""
+        held = self._held.get(result.token)
+        if held is None:
+            return
+        held.finished = True
+        if result.products:
+            mean_s = self._mean_s if self._mean_s is not None else result.elapsed_s
+            self._mean_s = mean_s + _SMOOTHING * (result.elapsed_s - mean_s)
+        self._results.append(result)
+        self._produced.set()
+        if self._unfinished() <= self._capacity() // 2:
+            self._hungry.set()
+
+    async def _store(self) -> None:
+        """Store outputs and turn results into outcomes: many at a time while there is much to do, at once if not."""
+        while True:
+            await self._produced.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hungry.wait(), REPORT_S)
+            self._produced.clear()
+            results, self._results = self._results, []
+            await self._settle([result for result in results if result.token in self._held])
+            self._to_report.set()
+
+    async def _settle(self, results: Sequence[Result]) -> None:
+        blobs = {
+            product.output.key: product.data
+            for result in results
+            for product in result.products
+            if product.output.key and product.data is not None
+        }
+        failure = None
+        try:
+            if blobs:
+                await self._storage.put(blobs)  # first: an ack names only what is stored
+        except PassingError as error:
+            failure = Failure.of(error)
+        for result in results:
+            held = self._held.get(result.token)
+            if held is not None:
+                self._outcomes[result.token] = _outcome(held.spec.id, result, failure)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._background.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._background.discard)
+        return task
+
+
+def _outcome(task_id: str, result: Result, not_stored: Failure | None) -> Outcome:
+    if result.failure is not None:
+        return Nack(task_id, result.token, result.failure, alone=result.died)
+    if not_stored is not None and any(product.data is not None for product in result.products):
+        return Nack(task_id, result.token, not_stored)
+    return Ack(task_id, result.token, tuple(product.output for product in result.products))

@@ -1,0 +1,104 @@
+"""Blobs: immutable bytes at rest, by key, in a local folder or an object store that obstore knows.
+
+A blob is whole and on the disk when `put` returns: written aside, synced, then renamed (by the object store's own
+rules, where it is one). Keys are never written twice with different bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from imgray.errors import StorageUnavailableError
+
+
+class BlobNotFoundError(KeyError):
+    """No blob has this key; whoever asked knows which of the caller's words is to blame."""
+
+
+class BlobStore:
+    """A flat store of immutable bytes. May be used from several threads."""
+
+    def __init__(self, url: str) -> None:
+        """Open the store at a URL, making its folder if it is a local one.
+
+        Raises:
+            StorageUnavailableError: the URL or the folder cannot be used.
+        """
+        self._folder = _folder(url)
+        try:
+            self._store: ObjectStore = (
+                LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
+            )
+        except (OSError, ValueError) as error:
+            raise StorageUnavailableError(f"{url}: {_first_line(error)}") from error
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Store bytes under a key; they are durable when this returns.
+
+        Raises:
+            StorageUnavailableError: the disk or the object store refused.
+        """
+        try:
+            obstore.put(self._store, key, data, use_multipart=False if self._folder else None)
+            if self._folder:
+                _sync(self._folder / key, self._folder)
+        except OSError as error:
+            raise StorageUnavailableError(_first_line(error)) from error
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes under a key.
+
+        Raises:
+            BlobNotFoundError: there are none.
+            StorageUnavailableError: the disk or the object store refused.
+        """
+        try:
+            return bytes(obstore.get(self._store, key).bytes())
+        except FileNotFoundError:
+            raise BlobNotFoundError(key) from None
+        except OSError as error:
+            raise StorageUnavailableError(_first_line(error)) from error
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete what is there under the keys.
+
+        Raises:
+            StorageUnavailableError: the disk or the object store refused.
+        """
+        for key in keys:
+            try:
+                obstore.delete(self._store, key)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageUnavailableError(_first_line(error)) from error
+
+
+def _folder(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _sync(path: Path, root: Path) -> None:
+    """Force a new file, and the names that lead to it, to the disk.
+
+    obstore renames without syncing. Syncing after the rename is as good here as before it: nobody is told the key until
+    this returns, so nobody reads what a crash in between may have torn.
+    """
+    for item in (path, *(parent for parent in path.parents if parent == root or root in parent.parents)):
+        descriptor = os.open(item, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

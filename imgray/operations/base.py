@@ -1,0 +1,32 @@
+"""What every operation is: a frozen value whose fields are its arguments, with an ``apply`` from image to image."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+
+class Operation(BaseModel):
+    """One image transform.
+
+    The fields, in order, are the arguments of the grammar (``resize:800,600``); their bounds are declared beside them
+    and their JSON schema, documentation and error messages are generated from them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True)
+
+    name: ClassVar[str]
+    """The operation's name in the grammar."""
+
+    example: ClassVar[str]
+    """A pipeline that shows the operation; it is tested, and stands in the documentation."""
+
+    def size_after(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the width and height that `apply` gives an image of this one, so that limits are kept beforehand."""
+        return size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """Return the transformed image; the given one may be changed only if it is the one returned."""
+        raise NotImplementedError

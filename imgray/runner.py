@@ -1,0 +1,141 @@
+"""The runner: a child process of a worker, in which attempts run. Hostile bytes meet decoders here and nowhere else.
+
+A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle. It sends its `Limits`, then
+`Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent, so that the first
+without a result is the one that runs. When its input ends, its worker has ended, and it exits at once.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import struct
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from imgray.attempt import Limits, Product, run_attempt
+from imgray.errors import ImgrayError
+from imgray.task import Failure, TaskSpec
+
+HEADER = struct.Struct("!Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The runner has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Make an attempt."""
+
+    spec: TaskSpec
+    token: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget an attempt: do not start it, or stop between two operations."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an attempt: products, or a failure (of which the process may have died), or neither: dropped."""
+
+    token: int
+    elapsed_s: float
+    products: tuple[Product, ...] = ()
+    failure: Failure | None = None
+    died: bool = False
+
+
+class _DroppedError(Exception):
+    """The attempt is no longer wanted."""
+
+
+def frame(message: object) -> bytes:
+    """Pickle a message and put its length before it."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(body)) + body
+
+
+def _read(file: BinaryIO) -> Any | None:  # noqa: ANN401  # whatever the worker sent
+    header = file.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    (length,) = HEADER.unpack(header)
+    body = file.read(length)
+    return pickle.loads(body) if len(body) == length else None  # noqa: S301  # from the worker that started us
+
+
+class Runner:
+    """Runs attempts one after the other, while a thread of its own listens for more."""
+
+    def __init__(self, commands: BinaryIO, results: BinaryIO, limits: Limits) -> None:
+        self._commands = commands
+        self._results = results
+        self._limits = limits
+        self._queue: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._dropped: set[int] = set()
+
+    def serve(self) -> None:
+        """Run attempts until the process is ended."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        self._send(Ready())
+        while True:
+            run = self._queue.get()
+            self._send(self._run(run))
+            self._dropped.discard(run.token)
+
+    def _send(self, message: object) -> None:
+        self._results.write(frame(message))
+        self._results.flush()
+
+    def _listen(self) -> None:
+        while True:
+            match _read(self._commands):
+                case Run() as run:
+                    self._queue.put(run)
+                case Drop(token):
+                    self._dropped.add(token)
+                case _:
+                    os._exit(0)  # the worker is gone: nobody wants what is running
+
+    def _run(self, run: Run) -> Result:
+        def checkpoint() -> None:
+            if run.token in self._dropped:
+                raise _DroppedError
+
+        started = time.perf_counter()
+        products: tuple[Product, ...] = ()
+        failure = None
+        try:
+            checkpoint()
+            products = tuple(run_attempt(run.spec, run.token, run.data, self._limits, checkpoint))
+        except _DroppedError:
+            pass
+        except ImgrayError as error:
+            failure = Failure.of(error)
+        except MemoryError:
+            failure = Failure("out_of_memory", 422, "The image needs more memory than a worker has.")
+        except Exception as error:  # noqa: BLE001  # a defect of ours must not end the other attempts
+            failure = Failure("internal_error", 500, f"Unexpected {type(error).__name__}: {error}")
+        return Result(run.token, time.perf_counter() - started, products, failure)
+
+
+def main() -> None:
+    """Serve the worker at the other end of standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the command, which then ends us
+    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a stray print cannot break the frames
+    limits = _read(sys.stdin.buffer)
+    if isinstance(limits, Limits):
+        Runner(sys.stdin.buffer, results, limits).serve()

@@ -1,0 +1,78 @@
+"""All settings, each read from ``IMGRAY_<FIELD>``; docs/settings.md is checked against this class.
+
+To add one: a field with a default, bounds and a description. Nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from imgray.errors import NotLoopbackError
+
+
+class Settings(BaseSettings):
+    """What an operator may choose; passed by value to every actor, so that a whole cluster agrees."""
+
+    model_config = SettingsConfigDict(env_prefix="IMGRAY_", frozen=True, extra="forbid")
+
+    address: str = Field(default="", description="Ray cluster to join; empty: start a private one here.")
+    host: str = Field(default="127.0.0.1", description="Address that the service listens on: loopback only.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port that the service listens on.")
+    data: Path = Field(
+        default=Path("~/.imgray"), description="Folder of the journal and, by default, of the blobs."
+    )
+    blobs: str = Field(
+        default="",
+        description="Blob store by URL (file, s3, gs, az, memory); empty: the folder blobs/ in data.",
+    )
+    workers: int = Field(default=0, ge=0, le=10_000, description="Size of the worker pool; 0: one per core.")
+    file_roots: tuple[Path, ...] = Field(
+        default=(), description="Folders in which workers may read sources and write results themselves."
+    )
+    max_body_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest request body.")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image, as width times height.")
+    max_live_tasks: int = Field(
+        default=200_000, ge=1, description="Queued and leased tasks beyond which submissions get 429."
+    )
+    max_attempts: int = Field(default=4, ge=1, description="Attempts before a task is a dead letter.")
+    retry_base_s: float = Field(default=0.5, gt=0, description="First retry delay, on average half of it.")
+    retry_cap_s: float = Field(default=60.0, gt=0, description="Longest retry delay.")
+    lease_s: float = Field(default=60.0, gt=0, description="A worker not heard of for so long loses its tasks.")
+    task_timeout_s: float = Field(default=120.0, gt=0, description="Longest run of one attempt.")
+    max_wait_s: float = Field(default=60.0, gt=0, description="Longest `wait_s` of one HTTP call.")
+    park_s: float = Field(default=15.0, gt=0, description="How long the Master holds an idle worker's pull.")
+    batch_s: float = Field(default=0.5, gt=0, description="Work that a worker holds ahead, in seconds.")
+    max_batch: int = Field(default=256, ge=1, description="Most tasks that a worker holds at a time.")
+    call_timeout_s: float = Field(
+        default=30.0, gt=0, description="How long a caller keeps trying to reach an actor."
+    )
+    cache_bytes: int = Field(default=256 * 2**20, ge=0, description="Blobs kept hot by Storage.")
+
+    @property
+    def data_folder(self) -> Path:
+        """``data`` as an absolute path."""
+        return self.data.expanduser().absolute()
+
+    @property
+    def blobs_url(self) -> str:
+        """``blobs``, or the folder beside the journal as a URL."""
+        return self.blobs or (self.data_folder / "blobs").as_uri()
+
+    def require_loopback(self) -> None:
+        """Refuse to listen beyond this machine.
+
+        Raises:
+            NotLoopbackError: ``host`` is neither ``localhost`` nor a loopback address.
+        """
+        if self.host == "localhost":
+            return
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise NotLoopbackError(self.host)

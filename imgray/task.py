@@ -1,0 +1,217 @@
+"""A task and everything it carries: values only. Who may change one, and how, stands in `imgray.table`.
+
+    queued ──lease──► leased ──ack─────► succeeded
+      ▲  │              │ │
+      │  └─cancel──┐    │ └──fail──────► failed ──redrive──► queued
+      │            ▼    │
+      └──retry,    cancelled ◄──cancel── leased
+         release
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from imgray.errors import ImgrayError
+
+INPUTS = "inputs"
+OUTPUTS = "outputs"
+"""First parts of blob keys."""
+
+DEFAULT_OUTPUT = "image"
+"""Name of the output of a task that was submitted with one unnamed pipeline."""
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """True when no attempt will follow, unless a dead letter is redriven."""
+        return self in FINISHED
+
+
+FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class Event(StrEnum):
+    """What can happen to a task."""
+
+    LEASE = "lease"
+    ACK = "ack"
+    RETRY = "retry"
+    FAIL = "fail"
+    RELEASE = "release"
+    CANCEL = "cancel"
+    REDRIVE = "redrive"
+
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = {
+    (State.QUEUED, Event.LEASE): State.LEASED,
+    (State.QUEUED, Event.CANCEL): State.CANCELLED,
+    (State.LEASED, Event.ACK): State.SUCCEEDED,
+    (State.LEASED, Event.RETRY): State.QUEUED,
+    (State.LEASED, Event.FAIL): State.FAILED,
+    (State.LEASED, Event.RELEASE): State.QUEUED,
+    (State.LEASED, Event.CANCEL): State.CANCELLED,
+    (State.FAILED, Event.REDRIVE): State.QUEUED,
+}
+"""The whole state machine. A pair that is not here cannot happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """An input that was uploaded: its bytes are a blob."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """An input that the worker reads itself."""
+
+    path: str
+
+
+Source: TypeAlias = BlobSource | PathSource
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One thing to make of the input: a pipeline in canonical form, and where to write the result.
+
+    Without a path, the result becomes a blob.
+    """
+
+    name: str
+    pipeline: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What was submitted; it never changes.
+
+    ``label`` is the caller's own name for the input (a file name), ``fingerprint`` a digest of what is to be made of
+    what, by which an earlier task that did the same can be found.
+    """
+
+    id: str
+    source: Source
+    outputs: tuple[OutputSpec, ...]
+    label: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt, or a task, failed: the error's code, status and sentence."""
+
+    code: str
+    status: int
+    message: str
+    passing: bool = False
+
+    @classmethod
+    def of(cls, error: ImgrayError) -> Failure:
+        """Describe an error."""
+        return cls(error.code, error.status, str(error), error.passing)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One result of a task: a blob (``key``) or a file that the worker wrote (``path``)."""
+
+    name: str
+    format: str
+    content_type: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    key: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a task that has ended, for its history."""
+
+    number: int
+    worker: str
+    leased_at: float
+    ended_at: float
+    ending: Event
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An exclusive claim on a task, with its fencing token; when it expires is the table's business."""
+
+    token: int
+    worker: str
+    leased_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task at one moment.
+
+    ``attempts`` counts the leases granted, less those given back unharmed. ``alone`` is set when a worker died running
+    it: it is then leased with no neighbour. ``token`` is that of the latest lease; after success, of the one that won.
+    """
+
+    spec: TaskSpec
+    seq: int
+    state: State
+    submitted_at: float
+    ready_at: float
+    attempts: int = 0
+    alone: bool = False
+    token: int = 0
+    lease: Lease | None = None
+    finished_at: float | None = None
+    outputs: tuple[Output, ...] = ()
+    failure: Failure | None = None
+    history: tuple[Attempt, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id under which it was submitted."""
+        return self.spec.id
+
+    def story(self) -> str:
+        """Tell in a few words what became of the task, for error messages."""
+        past = "; ".join(
+            f"attempt {attempt.number} on {attempt.worker}: {attempt.ending}"
+            + (f" ({attempt.failure.code})" if attempt.failure else "")
+            for attempt in self.history
+        )
+        return f"the task is {self.state}" + (f", after {past}" if past else "")
+
+
+def new_task_id() -> str:
+    """Make an id that sorts by time and never comes twice: 48 bits of milliseconds and 80 random bits, in hex."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def input_key(task_id: str) -> str:
+    """Name the blob that holds a task's uploaded input."""
+    return f"{INPUTS}/{task_id}"
+
+
+def output_key(task_id: str, token: int, name: str) -> str:
+    """Name the blob of an output; each attempt has keys of its own, so that none can overwrite another's."""
+    return f"{OUTPUTS}/{task_id}/{token:x}/{name}"
