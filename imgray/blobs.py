@@ -32,6 +32,7 @@ class BlobStore:
             StorageUnavailableError: the URL or the folder cannot be used.
         """
         self._folder = _folder(url)
+        self._synced_folders: set[Path] = set()
         try:
             self._store: ObjectStore = (
                 LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
@@ -48,9 +49,24 @@ class BlobStore:
         try:
             obstore.put(self._store, key, data, use_multipart=False if self._folder else None)
             if self._folder:
-                _sync(self._folder / key, self._folder)
+                self._sync(self._folder / key)
         except OSError as error:
             raise StorageUnavailableError(_first_line(error)) from error
+
+    def _sync(self, path: Path) -> None:
+        """Force a new file, and the names that lead to it, to the disk.
+
+        obstore renames without syncing. Syncing after the rename is as good here as before it: nobody is told the key
+        until this returns, so nobody reads what a crash in between may have torn.
+        """
+        _fsync(path)
+        _fsync(path.parent)
+        if path.parent not in self._synced_folders:  # a folder's own name is forced once
+            for folder in path.parent.parents:
+                _fsync(folder)
+                if folder == self._folder:
+                    break
+            self._synced_folders.add(path.parent)
 
     def get(self, key: str) -> bytes:
         """Return the bytes under a key.
@@ -86,18 +102,12 @@ def _folder(url: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
-def _sync(path: Path, root: Path) -> None:
-    """Force a new file, and the names that lead to it, to the disk.
-
-    obstore renames without syncing. Syncing after the rename is as good here as before it: nobody is told the key until
-    this returns, so nobody reads what a crash in between may have torn.
-    """
-    for item in (path, *(parent for parent in path.parents if parent == root or root in parent.parents)):
-        descriptor = os.open(item, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _first_line(error: Exception) -> str:

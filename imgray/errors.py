@@ -337,6 +337,15 @@ class MasterUnavailableError(PassingError):
         return "The Master does not answer; it may be restarting. Try again shortly."
 
 
+class NoWorkerError(PassingError):
+    """Nobody is there to do the work yet."""
+
+    code = "no_worker"
+
+    def __str__(self) -> str:
+        return "No worker is registered yet; tasks are accepted and will wait."
+
+
 class StorageUnavailableError(PassingError):
     """Storage did not answer in time, or its disk refused."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -140,7 +141,9 @@ class Gateway:
         for submission in submissions:
             if submission.data is not None and len(submission.data) > self.settings.max_body_bytes:
                 raise BodyTooLargeError(self.settings.max_body_bytes)
-        return await asyncio.shield(asyncio.ensure_future(self._submit(submissions)))
+        # In a context of its own: Ray Serve cancels whatever it finds in that of a request whose client hung up.
+        storing = asyncio.get_running_loop().create_task(self._submit(submissions), context=contextvars.Context())
+        return await asyncio.shield(storing)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
         specs = [submission.spec(new_task_id()) for submission in submissions]

@@ -214,4 +214,4 @@ def input_key(task_id: str) -> str:
 
 def output_key(task_id: str, token: int, name: str) -> str:
     """Name the blob of an output; each attempt has keys of its own, so that none can overwrite another's."""
-    return f"{OUTPUTS}/{task_id}/{token:x}/{name}"
+    return f"{OUTPUTS}/{task_id}.{token:x}.{name}"

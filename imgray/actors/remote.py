@@ -1,4 +1,4 @@
-"""Where plain classes become Ray actors: the only module that says ``ray.remote``, and how anyone reaches an actor.
+"""The parts as Ray actors, and how anyone reaches one. (`imgray.actors.cluster` starts them.)
 
 Actors are detached and found by name in the namespace `NAMESPACE`; that is all the discovery there is.
 """
@@ -36,7 +36,6 @@ WORKER_PREFIX = "worker-"
 
 _TRY_S = 10.0  # how long one call may take before it is made again; a frozen process never answers
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
-_MAX_CONCURRENCY = 100_000  # calls that wait cost nothing: the limits on tasks and workers bound them
 
 
 class MasterActor(Master):
@@ -212,34 +211,3 @@ class RemoteStorage(_Remote):
 def remote_gateway(settings: Settings) -> Gateway:
     """Return the way into the cluster that this process is connected to."""
     return Gateway(RemoteMaster(settings), RemoteStorage(settings), settings)
-
-
-def start_actors(settings: Settings) -> None:
-    """Start what is not there yet: Storage, Master, and the pool of Workers."""
-    control = {
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "get_if_exists": True,
-        "max_restarts": -1,
-        "max_concurrency": _MAX_CONCURRENCY,
-        "enable_task_events": False,
-    }
-    head = {**control, "num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
-    ray.remote(StorageActor).options(name=STORAGE, **head).remote(settings)
-    ray.remote(MasterActor).options(name=MASTER, **head).remote(settings)
-    worker = ray.remote(WorkerActor)
-    for number in range(1, pool_size(settings) + 1):
-        name = f"{WORKER_PREFIX}{number}"
-        worker.options(name=name, num_cpus=1, **control).remote(name, settings)
-
-
-def pool_size(settings: Settings) -> int:
-    """Say how many workers there are to be: one per core of the cluster, if the settings leave it open."""
-    return settings.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-
-
-def stop_actors() -> None:
-    """End the actors of this cluster. Tasks stay in the journal, blobs in their store."""
-    for named in ray.util.list_named_actors(all_namespaces=True):
-        if named["namespace"] == NAMESPACE:
-            ray.kill(ray.get_actor(named["name"], NAMESPACE))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import inspect
+from typing import Any, ClassVar
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +23,17 @@ class Operation(BaseModel):
 
     example: ClassVar[str]
     """A pipeline that shows the operation; it is tested, and stands in the documentation."""
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        """Return what a user needs to know: name, summary, example, and the arguments as a JSON schema."""
+        schema = cls.model_json_schema()
+        return {
+            "name": cls.name,
+            "summary": inspect.cleandoc(cls.__doc__ or ""),
+            "example": cls.example,
+            "arguments": {"properties": schema.get("properties", {}), "required": schema.get("required", [])},
+        }
 
     def size_after(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the width and height that `apply` gives an image of this one, so that limits are kept beforehand."""

@@ -1,0 +1,307 @@
+"""The Python client: submit pictures, wait, get pictures back; from a script, with or without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imgray.actors.cluster import check_data, has_actors, ray_running, start_actors, stop_actors, wait_until_ready
+from imgray.actors.remote import remote_gateway
+from imgray.errors import RequestError, SourceUnreadableError
+from imgray.gateway import Gateway, Submission, find_output
+from imgray.operations import Operation
+from imgray.pipeline import Pipeline, parse_pipeline
+from imgray.settings import Settings
+from imgray.task import DEFAULT_OUTPUT, Output, State, Task
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]"
+"""A path, an encoded image, or pixels: a Pillow image, or an array of shape (height, width[, channels])."""
+
+PipelineLike: TypeAlias = "str | Pipeline | Operation | Sequence[Mapping[str, Any]]"
+
+WINDOW = 512
+"""How many tasks `Client.map` keeps under way."""
+
+_CHUNK = 64  # submissions in one call
+_WAIT_S = 10.0  # length of one waiting call
+_T = TypeVar("_T")
+
+
+class ClientTask:
+    """A task that was submitted; `refresh` and `wait` bring it up to date."""
+
+    def __init__(self, client: Client, task: Task, source: ImageLike | None = None) -> None:
+        self._client = client
+        self._task = task
+        self.source = source
+        """What was submitted, as the caller gave it; None for a task looked up by id."""
+
+    def __repr__(self) -> str:
+        return f"<imgray task {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, by which any client finds it again."""
+        return self._task.id
+
+    @property
+    def state(self) -> State:
+        """Its state when last looked at."""
+        return self._task.state
+
+    @property
+    def error(self) -> str | None:
+        """Why it, or its latest attempt, failed: code and sentence."""
+        failure = self._task.failure
+        return f"{failure.code}: {failure.message}" if failure else None
+
+    def refresh(self) -> Self:
+        """Look at it again."""
+        self._task = self._client.call(self._client.gateway.get(self.id))
+        return self
+
+    def wait(self, timeout_s: float | None = None) -> Self:
+        """Wait until it has finished.
+
+        Raises:
+            TimeoutError: it has not, within the time given.
+        """
+        for _ in self._client.as_completed([self], timeout_s):
+            pass
+        return self
+
+    def cancel(self) -> Self:
+        """Cancel it; when it has finished already, it stays as it is."""
+        self._task = self._client.call(self._client.gateway.cancel(self.id))
+        return self
+
+    def bytes(self, name: str = DEFAULT_OUTPUT) -> bytes:
+        """Wait, and return an output as it is encoded.
+
+        Raises:
+            TaskFailedError: the task failed; its code and sentence say why.
+            TaskCancelledError: it was cancelled.
+            OutputNotFoundError: it has no output of this name.
+        """
+        output = self.output(name)
+        if output.path is not None:
+            return Path(output.path).read_bytes()
+        return self._client.call(self._client.gateway.fetch(self.id, output))
+
+    def image(self, name: str = DEFAULT_OUTPUT) -> Image.Image:
+        """Wait, and return an output as a Pillow image. Raises as `bytes` does."""
+        image = Image.open(io.BytesIO(self.bytes(name)))
+        image.load()
+        return image
+
+    def array(self, name: str = DEFAULT_OUTPUT) -> npt.NDArray[Any]:
+        """Wait, and return an output as an array of shape (height, width[, channels]). Raises as `bytes` does."""
+        return np.asarray(self.image(name))
+
+    def output(self, name: str = DEFAULT_OUTPUT) -> Output:
+        """Wait, and describe an output: format, size, checksum. Raises as `bytes` does."""
+        return find_output(self.wait()._task, name)  # noqa: SLF001  # ourselves
+
+    def update(self, task: Task) -> None:
+        """Take a newer look at the task, that the client got together with others."""
+        self._task = task
+
+
+class Client:
+    """A connection to a cluster. Use it with ``with``, or call `close`."""
+
+    def __init__(self, gateway: Gateway, resources: ExitStack, *, reads_paths: bool) -> None:
+        """Wrap a gateway; `imgray.connect` makes one.
+
+        Args:
+            gateway: the way into the cluster.
+            resources: what `close` is to end.
+            reads_paths: the workers are on this machine, and may read the caller's files themselves.
+        """
+        self.gateway = gateway
+        self._resources = resources
+        self._reads_paths = reads_paths
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="imgray-client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection, and the cluster if `imgray.connect` started it."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+        self._resources.close()
+
+    def submit(
+        self,
+        source: ImageLike,
+        pipeline: PipelineLike = "",
+        *,
+        outputs: Mapping[str, PipelineLike] | None = None,
+        label: str = "",
+    ) -> ClientTask:
+        """Submit an image; when this returns, the task is on disk.
+
+        Args:
+            source: a path, encoded bytes, a Pillow image or an array.
+            pipeline: what to make of it, as one output named ``image``.
+            outputs: instead of that, several pipelines by name; the image is decoded once.
+            label: your own name for it; for a path, the file's name.
+
+        Raises:
+            PipelineError, SourceError, ImageError, QueueFullError: as over HTTP.
+        """
+        return self._submit([self._submission(source, pipeline, outputs, label)], [source])[0]
+
+    def map(self, sources: Iterable[ImageLike], pipeline: PipelineLike = "") -> Iterator[ClientTask]:
+        """Submit many images, and yield each task as it finishes; ``task.source`` says which it was.
+
+        Only so many are under way at a time that memory stays bounded, however many there are.
+        """
+        parsed = parse_pipeline(pipeline)
+        rest = iter(sources)
+        under_way: dict[str, ClientTask] = {}
+        exhausted = False
+        while under_way or not exhausted:
+            while not exhausted and len(under_way) <= WINDOW - _CHUNK:
+                chunk = list(itertools.islice(rest, _CHUNK))
+                exhausted = len(chunk) < _CHUNK
+                if chunk:
+                    submissions = [self._submission(source, parsed, None, "") for source in chunk]
+                    under_way |= {task.id: task for task in self._submit(submissions, chunk)}
+            for task in self._finished(under_way, _WAIT_S):
+                yield under_way.pop(task.id)
+
+    def as_completed(self, tasks: Iterable[ClientTask], timeout_s: float | None = None) -> Iterator[ClientTask]:
+        """Yield tasks as they finish.
+
+        Raises:
+            TimeoutError: some have not, within the time given.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        under_way: dict[str, ClientTask] = {}
+        for task in tasks:
+            if task.state.finished:
+                yield task
+            else:
+                under_way[task.id] = task
+        while under_way:
+            left_s = _WAIT_S if deadline is None else min(deadline - time.monotonic(), _WAIT_S)
+            if left_s <= 0:
+                raise TimeoutError(f"{len(under_way)} tasks have not finished within {timeout_s:g} s.")
+            for task in self._finished(under_way, left_s):
+                yield under_way.pop(task.id)
+
+    def task(self, task_id: str) -> ClientTask:
+        """Look up a task by id.
+
+        Raises:
+            TaskNotFoundError: no task has this id.
+        """
+        return ClientTask(self, self.call(self.gateway.get(task_id)))
+
+    def counts(self) -> dict[State, int]:
+        """Count all tasks by state."""
+        return self.call(self.gateway.master.counts())
+
+    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine of the gateway's in the client's own thread, and return what it returns."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _finished(self, under_way: Mapping[str, ClientTask], wait_s: float) -> list[ClientTask]:
+        finished = self.call(self.gateway.master.wait(list(under_way)[:WINDOW], wait_s))
+        for task in finished:
+            under_way[task.id].update(task)
+        return [under_way[task.id] for task in finished]
+
+    def _submit(self, submissions: Sequence[Submission], sources: Sequence[ImageLike]) -> list[ClientTask]:
+        tasks = self.call(self.gateway.submit(submissions))
+        return [ClientTask(self, task, source) for task, source in zip(tasks, sources, strict=True)]
+
+    def _submission(
+        self,
+        source: ImageLike,
+        pipeline: PipelineLike,
+        outputs: Mapping[str, PipelineLike] | None,
+        label: str,
+    ) -> Submission:
+        wanted = {name: parse_pipeline(one) for name, one in (outputs or {DEFAULT_OUTPUT: pipeline}).items()}
+        if isinstance(source, str | os.PathLike):
+            path = Path(source).absolute()
+            label = label or path.name
+            if self._reads_paths:
+                return Submission(wanted, path=str(path), label=label)
+            return Submission(wanted, data=_read(path), label=label)
+        return Submission(wanted, data=source if isinstance(source, bytes) else _encode(source), label=label)
+
+
+def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # fields of Settings
+    """Connect to a cluster, or start a private one here that ends with the client.
+
+    Args:
+        address: a Ray cluster's address, or ``auto`` for the one on this machine. If empty, and Ray is not connected
+            already, a private cluster is started, with its journal in a temporary folder unless ``data`` names one.
+        overrides: settings, by name, in place of those of the environment.
+
+    Raises:
+        SetupError: the cluster cannot be reached or started.
+    """
+    with ExitStack() as stack:
+        settings = Settings(**({"address": address} if address else {}), **overrides)
+        stack.enter_context(ray_running(settings))
+        private = not has_actors()
+        if private:
+            if "data" not in settings.model_fields_set:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imgray-"))
+                settings = settings.model_copy(update={"data": Path(folder)})
+            if "file_roots" not in settings.model_fields_set:
+                settings = settings.model_copy(update={"file_roots": (Path("/"),)})
+            check_data(settings)
+            start_actors(settings)
+            stack.callback(stop_actors)
+        asyncio.run(wait_until_ready(settings))
+        return Client(remote_gateway(settings), stack.pop_all(), reads_paths=private)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceUnreadableError(str(path), error.strerror or str(error)) from error
+
+
+def _encode(pixels: Image.Image | npt.NDArray[Any]) -> bytes:
+    """Encode pixels without loss, for the way to the worker."""
+    try:
+        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG", compress_level=1)
+    except (TypeError, ValueError, KeyError, OSError, AttributeError) as error:
+        raise RequestError(
+            f"{type(pixels).__name__} cannot be submitted as an image: {error}. Arrays have the shape (height, width)"
+            " or (height, width, 3 or 4) and the type uint8."
+        ) from error
+    return buffer.getvalue()

@@ -1,0 +1,147 @@
+"""The application: pages, health, the two APIs, and one handler that renders every error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from imgray.errors import (
+    ImgrayError,
+    MasterUnavailableError,
+    MethodNotAllowedError,
+    NoWorkerError,
+    PassingError,
+    RequestError,
+    RouteNotFoundError,
+    TaskError,
+)
+from imgray.frontend.ancestors import ancestors_router
+from imgray.frontend.schema import ErrorJson
+from imgray.frontend.tasks import tasks_router
+from imgray.frontend.uploads import BodyLimit
+from imgray.gateway import Gateway
+from imgray.settings import Settings
+from imgray.version import __version__
+
+log = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 2.0
+RETRY_AFTER_S = 1
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:;"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
+    """Make the application.
+
+    Args:
+        settings: the service's settings.
+        connect: called once, in the event loop that serves, to get the way into the cluster.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.gateway = connect()
+        yield
+
+    app = FastAPI(
+        title="imgray",
+        version=__version__,
+        description="Image processing as durable tasks: submit, get an id, watch, download.",
+        docs_url=None,  # our own page below: the usual ones load their scripts from other hosts
+        redoc_url=None,
+        lifespan=lifespan,
+        responses={"4XX": {"model": ErrorJson}, "5XX": {"model": ErrorJson}},
+    )
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    _add_pages(app)
+    app.include_router(ancestors_router(_gateway_of))
+    app.include_router(tasks_router(_gateway_of))
+    _add_health(app)
+    _add_error_handlers(app)
+    return app
+
+
+def _gateway_of(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _add_pages(app: FastAPI) -> None:
+    folder = files("imgray.frontend")
+    page, docs = ((folder / name).read_text(encoding="utf-8") for name in ("page.html", "docs.html"))
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return HTMLResponse(page, headers=_PAGE_HEADERS)
+
+    @app.get("/docs", include_in_schema=False)
+    async def reference() -> Response:
+        return HTMLResponse(docs, headers=_PAGE_HEADERS)
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["service"], response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """Say that this process answers; it does not ask anyone else."""
+        return "ok"
+
+    @app.get("/readyz", tags=["service"], response_class=PlainTextResponse)
+    async def readyz(request: Request) -> str:
+        """Say whether tasks can be accepted and worked on: the Master answers and has a worker."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                workers = await _gateway_of(request).master.workers()
+        except TimeoutError:
+            raise MasterUnavailableError from None
+        if not workers:
+            raise NoWorkerError
+        return "ready"
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(ImgrayError)
+    async def on_error(_request: Request, error: ImgrayError) -> Response:
+        return _render(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_bad_parameter(_request: Request, error: RequestValidationError) -> Response:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+        return _render(RequestError(f"{problems}."))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        where = f"{request.method} {request.url.path}"
+        if error.status_code == MethodNotAllowedError.status:
+            return _render(MethodNotAllowedError(f"{where}: this path does not take this method."), error.headers)
+        if error.status_code == RouteNotFoundError.status:
+            return _render(RouteNotFoundError(f"{where}: there is no such path. /docs lists them."))
+        return _render(RequestError(str(error.detail)), error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_defect(request: Request, error: Exception) -> Response:
+        log.error("action=defect path=%s", request.url.path, exc_info=error)
+        return _render(ImgrayError("Something went wrong inside imgray; its log says what."))
+
+
+def _render(error: ImgrayError, headers: dict[str, str] | None = None) -> Response:
+    body = ErrorJson(
+        code=error.code, message=str(error), task_id=error.task_id if isinstance(error, TaskError) else None
+    )
+    if isinstance(error, PassingError):
+        headers = {**(headers or {}), "Retry-After": str(RETRY_AFTER_S)}
+    return JSONResponse(body.model_dump(exclude_none=True), error.status, headers)
