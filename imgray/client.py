@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imgray.actors.cluster import check_data, has_actors, ray_running, start_actors, stop_actors, wait_until_ready
+from imgray.actors.cluster import has_actors, ray_running, running_cluster
 from imgray.actors.remote import remote_gateway
 from imgray.errors import RequestError, SourceUnreadableError
 from imgray.gateway import Gateway, Submission, find_output
@@ -279,11 +279,10 @@ def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # f
                 settings = settings.model_copy(update={"data": Path(folder)})
             if "file_roots" not in settings.model_fields_set:
                 settings = settings.model_copy(update={"file_roots": (Path("/"),)})
-            check_data(settings)
-            start_actors(settings)
-            stack.callback(stop_actors)
-        asyncio.run(wait_until_ready(settings))
-        return Client(remote_gateway(settings), stack.pop_all(), reads_paths=private)
+            gateway = stack.enter_context(running_cluster(settings))
+        else:
+            gateway = remote_gateway(settings)
+        return Client(gateway, stack.pop_all(), reads_paths=private)
 
 
 def _read(path: Path) -> bytes:

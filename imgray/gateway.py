@@ -49,9 +49,6 @@ class MasterPort(Protocol):
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``."""
 
-    async def find(self, fingerprints: Sequence[str]) -> dict[str, Task]:
-        """Return the newest succeeded task of each fingerprint that has one."""
-
     async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
         """Return tasks in the given states, newest first, with a ``seq`` below ``before``."""
 

@@ -22,8 +22,10 @@ from imgray.actors.remote import (
     RemoteMaster,
     StorageActor,
     WorkerActor,
+    remote_gateway,
 )
 from imgray.errors import PassingError, ServiceError
+from imgray.gateway import Gateway
 from imgray.journal import Journal
 from imgray.retry import Backoff
 from imgray.settings import Settings
@@ -111,6 +113,23 @@ async def wait_until_ready(settings: Settings) -> None:
         if time.monotonic() > deadline:
             raise ServiceError("No worker started. Does the cluster have a free core for one (`ray status`)?")
         await asyncio.sleep(delay_s)
+
+
+@contextmanager
+def running_cluster(settings: Settings) -> Iterator[Gateway]:
+    """Have Ray and the actors running for as long as the ``with`` block lasts.
+
+    Raises:
+        SetupError, JournalError: they cannot be started; the sentence says why.
+    """
+    check_data(settings)
+    with ray_running(settings):
+        start_actors(settings)
+        try:
+            asyncio.run(wait_until_ready(settings))
+            yield remote_gateway(settings)
+        finally:
+            stop_actors()
 
 
 def has_actors() -> bool:

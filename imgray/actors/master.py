@@ -133,11 +133,6 @@ class Master:
                     del self._finishing[task_id]
         return finished
 
-    async def find(self, fingerprints: Sequence[str]) -> dict[str, Task]:
-        """Return the newest succeeded task of each fingerprint that has one."""
-        await self._committed()
-        return await self._in_journal(lambda: self._journal.find(fingerprints))
-
     async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
         """Return tasks in the given states (none: all), newest first, with a ``seq`` below ``before``."""
         await self._committed()

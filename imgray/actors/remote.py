@@ -144,10 +144,6 @@ class RemoteMaster(_Remote):
         """See `Master.wait`."""
         return await self._call("wait", ids, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]
 
-    async def find(self, fingerprints: Sequence[str]) -> dict[str, Task]:
-        """See `Master.find`."""
-        return await self._call("find", fingerprints)  # type: ignore[no-any-return]
-
     async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
         """See `Master.page`."""
         return await self._call("page", states, before, limit)  # type: ignore[no-any-return]

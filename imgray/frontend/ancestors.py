@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from imgray.errors import ImgrayError, RequestError, TaskNotReadyError
+from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.uploads import check_image, read_form
-from imgray.gateway import Gateway, Submission, find_output
+from imgray.gateway import Submission, find_output
 from imgray.pipeline import Pipeline
 from imgray.task import DEFAULT_OUTPUT, State
 
@@ -23,53 +21,52 @@ READY = "Your image is ready."
 _OTHERS = ["PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def ancestors_router(gateway_of: Callable[[Request], Gateway]) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(include_in_schema=False)
-    gateway_from = Annotated[Gateway, Depends(gateway_of)]
+router = APIRouter(include_in_schema=False)
 
-    @router.post("/submitTask")
-    async def submit_task(request: Request, gateway: gateway_from) -> Response:
-        try:
-            data, name, _ = await read_form(request, "uploadfile")
-            check_image(data, gateway.settings)
-            (task,) = await gateway.submit([Submission.of(data, Pipeline.parse(PIPELINE), label=name)])
-        except ImgrayError as error:
-            return _sentence(error)
-        return PlainTextResponse(task.id)
 
-    @router.get("/isReady")
-    async def is_ready(gateway: gateway_from, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
-        try:
-            task = await gateway.get(_given(id))
-        except ImgrayError as error:
-            return _sentence(error)
-        if task.state is State.FAILED and task.failure is not None:
-            return PlainTextResponse(f"Your image failed: {task.failure.message}")
-        if task.state is State.CANCELLED:
-            return PlainTextResponse("Your image was cancelled.")
-        return PlainTextResponse(READY if task.state is State.SUCCEEDED else NOT_READY)
+@router.post("/submitTask")
+async def submit_task(request: Request, gateway: GatewayDep) -> Response:
+    try:
+        data, name, _ = await read_form(request, "uploadfile")
+        check_image(data, gateway.settings)
+        (task,) = await gateway.submit([Submission.of(data, Pipeline.parse(PIPELINE), label=name)])
+    except ImgrayError as error:
+        return _sentence(error)
+    return PlainTextResponse(task.id)
 
-    @router.get("/getImage")
-    async def get_image(gateway: gateway_from, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
-        try:
-            task = await gateway.get(_given(id))
-            output = find_output(task, DEFAULT_OUTPUT)
-            data = await gateway.fetch(task.id, output)
-        except TaskNotReadyError as error:
-            return PlainTextResponse(NOT_READY, error.status)
-        except ImgrayError as error:
-            return _sentence(error)
-        return Response(data, media_type=output.content_type)
 
-    @router.api_route("/submitTask", methods=["GET", "HEAD", *_OTHERS])
-    @router.api_route("/isReady", methods=["POST", *_OTHERS])
-    @router.api_route("/getImage", methods=["POST", *_OTHERS])
-    async def wrong_method(request: Request) -> Response:
-        right = "POST" if request.url.path == "/submitTask" else "GET"
-        return PlainTextResponse(f"Use {right} for {request.url.path}, not {request.method}.", 400)
+@router.get("/isReady")
+async def is_ready(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
+    try:
+        task = await gateway.get(_given(id))
+    except ImgrayError as error:
+        return _sentence(error)
+    if task.state is State.FAILED and task.failure is not None:
+        return PlainTextResponse(f"Your image failed: {task.failure.message}")
+    if task.state is State.CANCELLED:
+        return PlainTextResponse("Your image was cancelled.")
+    return PlainTextResponse(READY if task.state is State.SUCCEEDED else NOT_READY)
 
-    return router
+
+@router.get("/getImage")
+async def get_image(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
+    try:
+        task = await gateway.get(_given(id))
+        output = find_output(task, DEFAULT_OUTPUT)
+        data = await gateway.fetch(task.id, output)
+    except TaskNotReadyError as error:
+        return PlainTextResponse(NOT_READY, error.status)
+    except ImgrayError as error:
+        return _sentence(error)
+    return Response(data, media_type=output.content_type)
+
+
+@router.api_route("/submitTask", methods=["GET", "HEAD", *_OTHERS])
+@router.api_route("/isReady", methods=["POST", *_OTHERS])
+@router.api_route("/getImage", methods=["POST", *_OTHERS])
+async def wrong_method(request: Request) -> Response:
+    right = "POST" if request.url.path == "/submitTask" else "GET"
+    return PlainTextResponse(f"Use {right} for {request.url.path}, not {request.method}.", 400)
 
 
 def _given(task_id: str) -> str:

@@ -23,9 +23,9 @@ from imgray.errors import (
     RouteNotFoundError,
     TaskError,
 )
-from imgray.frontend.ancestors import ancestors_router
+from imgray.frontend import ancestors, tasks
+from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import ErrorJson
-from imgray.frontend.tasks import tasks_router
 from imgray.frontend.uploads import BodyLimit
 from imgray.gateway import Gateway
 from imgray.settings import Settings
@@ -69,16 +69,11 @@ def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
     )
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     _add_pages(app)
-    app.include_router(ancestors_router(_gateway_of))
-    app.include_router(tasks_router(_gateway_of))
+    app.include_router(ancestors.router)
+    app.include_router(tasks.router)
     _add_health(app)
     _add_error_handlers(app)
     return app
-
-
-def _gateway_of(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -101,11 +96,11 @@ def _add_health(app: FastAPI) -> None:
         return "ok"
 
     @app.get("/readyz", tags=["service"], response_class=PlainTextResponse)
-    async def readyz(request: Request) -> str:
+    async def readyz(gateway: GatewayDep) -> str:
         """Say whether tasks can be accepted and worked on: the Master answers and has a worker."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                workers = await _gateway_of(request).master.workers()
+                workers = await gateway.master.workers()
         except TimeoutError:
             raise MasterUnavailableError from None
         if not workers:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
@@ -32,3 +36,16 @@ def build_application(settings: Settings) -> Application:
         ray_actor_options={"num_cpus": 0},  # every core is for the workers
     )
     return deployment(serve.ingress(build_app)()).bind()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def deployed(settings: Settings) -> Iterator[str]:
+    """Have the Frontend deployed for as long as the ``with`` block lasts; give its address."""
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
+    serve.run(build_application(settings), name=APP_NAME)
+    try:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        yield f"http://{host}:{settings.port}"
+    finally:
+        serve.delete(APP_NAME)

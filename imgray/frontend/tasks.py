@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from imgray.codec import FORMATS
 from imgray.errors import RequestError
+from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import Gateway, Submission
+from imgray.gateway import Submission
 from imgray.operations import CATALOGUE
 from imgray.pipeline import Pipeline
 from imgray.task import Output, State, Task
@@ -41,106 +41,109 @@ _IMAGE_BODY: dict[str, Any] = {
 }
 
 
-def tasks_router(gateway_of: Callable[[Request], Gateway]) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(prefix="/v1")
-    gateway_from = Annotated[Gateway, Depends(gateway_of)]
+router = APIRouter(prefix="/v1")
 
-    @router.post("/tasks", status_code=202, tags=["tasks"], openapi_extra=_IMAGE_BODY)
-    async def submit_task(
-        request: Request,
-        response: Response,
-        gateway: gateway_from,
-        pipeline: Annotated[str, Query(description="What to do, as in `swap:rg/convert:webp,quality=80`.")] = "",
-        label: Annotated[str, Query(max_length=255, description="Your own name for the image.")] = "",
-    ) -> TaskJson:
-        """Submit an image: the body itself, or a form with `image` and `pipeline`.
 
-        The answer comes when the image and the task are on disk; from then on nothing loses them.
-        """
-        parsed = Pipeline.parse(pipeline)
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            data, name, fields = await read_form(request, "image")
-            label = label or fields.get("label", "") or name
-            parsed = Pipeline.parse(fields["pipeline"]) if "pipeline" in fields else parsed
-        else:
-            data = await read_raw(request)
-        check_image(data, gateway.settings)
-        (task,) = await gateway.submit([Submission.of(data, parsed, label=label[:255])])
-        response.headers["Location"] = f"/v1/tasks/{task.id}"
-        return TaskJson.of(task)
+@router.post("/tasks", status_code=202, tags=["tasks"], openapi_extra=_IMAGE_BODY)
+async def submit_task(
+    request: Request,
+    response: Response,
+    gateway: GatewayDep,
+    pipeline: Annotated[str, Query(description="What to do, as in `swap:rg/convert:webp,quality=80`.")] = "",
+    label: Annotated[str, Query(max_length=255, description="Your own name for the image.")] = "",
+) -> TaskJson:
+    """Submit an image: the body itself, or a form with `image` and `pipeline`.
 
-    @router.get("/tasks", tags=["tasks"])
-    async def list_tasks(
-        gateway: gateway_from,
-        state: Annotated[list[State] | None, Query(description="Only these states; may be repeated.")] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-        cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
-    ) -> TaskPage:
-        """List tasks, newest first."""
-        if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
-            raise RequestError(f"'{cursor}' is not a cursor that this service made.")
-        tasks = await gateway.master.page(state or [], int(cursor) if cursor else None, limit + 1)
-        more = len(tasks) > limit
-        return TaskPage(
-            tasks=[TaskJson.of(task) for task in tasks[:limit]],
-            next_cursor=str(tasks[limit - 1].seq) if more else None,
-        )
+    The answer comes when the image and the task are on disk; from then on nothing loses them.
+    """
+    parsed = Pipeline.parse(pipeline)
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        data, name, fields = await read_form(request, "image")
+        label = label or fields.get("label", "") or name
+        parsed = Pipeline.parse(fields["pipeline"]) if "pipeline" in fields else parsed
+    else:
+        data = await read_raw(request)
+    check_image(data, gateway.settings)
+    (task,) = await gateway.submit([Submission.of(data, parsed, label=label[:255])])
+    response.headers["Location"] = f"/v1/tasks/{task.id}"
+    return TaskJson.of(task)
 
-    @router.get("/tasks/{task_id}", tags=["tasks"])
-    async def get_task(
-        task_id: str,
-        gateway: gateway_from,
-        wait_s: Annotated[float, Query(ge=0, description="Answer when the task has finished, or after so long.")] = 0,
-    ) -> TaskJson:
-        """Show a task."""
-        return TaskJson.of(await gateway.wait(task_id, wait_s))
 
-    @router.delete("/tasks/{task_id}", tags=["tasks"])
-    async def cancel_task(task_id: str, gateway: gateway_from) -> TaskJson:
-        """Cancel a task, wherever it is; a finished one stays as it is."""
-        return TaskJson.of(await gateway.cancel(task_id))
-
-    @router.api_route(
-        "/tasks/{task_id}/outputs/{name}",
-        methods=["GET", "HEAD"],
-        tags=["tasks"],
-        response_class=Response,
-        responses={200: {"content": {"image/*": {}}}, 304: {"description": "You have it already."}},
+@router.get("/tasks", tags=["tasks"])
+async def list_tasks(
+    gateway: GatewayDep,
+    state: Annotated[list[State] | None, Query(description="Only these states; may be repeated.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
+) -> TaskPage:
+    """List tasks, newest first."""
+    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
+        raise RequestError(f"'{cursor}' is not a cursor that this service made.")
+    tasks = await gateway.master.page(state or [], int(cursor) if cursor else None, limit + 1)
+    more = len(tasks) > limit
+    return TaskPage(
+        tasks=[TaskJson.of(task) for task in tasks[:limit]],
+        next_cursor=str(tasks[limit - 1].seq) if more else None,
     )
-    async def get_output(task_id: str, name: str, request: Request, gateway: gateway_from) -> Response:
-        """Fetch an output. It never changes, so its `ETag` may be kept for ever."""
-        output = await gateway.output(task_id, name)
-        headers = _output_headers(await gateway.get(task_id), output)
-        if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        if request.method == "HEAD":
-            headers["Content-Length"] = str(output.size_bytes)
-            return Response(media_type=output.content_type, headers=headers)
-        return Response(await gateway.fetch(task_id, output), media_type=output.content_type, headers=headers)
 
-    @router.get("/operations", tags=["service"])
-    async def list_operations() -> list[OperationJson]:
-        """List the operations with their arguments."""
-        return [OperationJson(**operation.describe()) for operation in CATALOGUE.values()]
 
-    @router.get("/workers", tags=["service"])
-    async def list_workers(gateway: gateway_from) -> list[WorkerJson]:
-        """List the workers."""
-        return [WorkerJson.of(view) for view in await gateway.master.workers()]
+@router.get("/tasks/{task_id}", tags=["tasks"])
+async def get_task(
+    task_id: str,
+    gateway: GatewayDep,
+    wait_s: Annotated[float, Query(ge=0, description="Answer when the task has finished, or after so long.")] = 0,
+) -> TaskJson:
+    """Show a task."""
+    return TaskJson.of(await gateway.wait(task_id, wait_s))
 
-    @router.get("/status", tags=["service"])
-    async def get_status(gateway: gateway_from) -> StatusJson:
-        """Count tasks and workers."""
-        counts = await gateway.master.counts()
-        return StatusJson(
-            version=__version__,
-            submitted=sum(counts.values()),
-            tasks=counts,
-            workers=len(await gateway.master.workers()),
-        )
 
-    return router
+@router.delete("/tasks/{task_id}", tags=["tasks"])
+async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
+    """Cancel a task, wherever it is; a finished one stays as it is."""
+    return TaskJson.of(await gateway.cancel(task_id))
+
+
+@router.api_route(
+    "/tasks/{task_id}/outputs/{name}",
+    methods=["GET", "HEAD"],
+    tags=["tasks"],
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}, 304: {"description": "You have it already."}},
+)
+async def get_output(task_id: str, name: str, request: Request, gateway: GatewayDep) -> Response:
+    """Fetch an output. It never changes, so its `ETag` may be kept for ever."""
+    output = await gateway.output(task_id, name)
+    headers = _output_headers(await gateway.get(task_id), output)
+    if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        headers["Content-Length"] = str(output.size_bytes)
+        return Response(media_type=output.content_type, headers=headers)
+    return Response(await gateway.fetch(task_id, output), media_type=output.content_type, headers=headers)
+
+
+@router.get("/operations", tags=["service"])
+async def list_operations() -> list[OperationJson]:
+    """List the operations with their arguments."""
+    return [OperationJson(**operation.describe()) for operation in CATALOGUE.values()]
+
+
+@router.get("/workers", tags=["service"])
+async def list_workers(gateway: GatewayDep) -> list[WorkerJson]:
+    """List the workers."""
+    return [WorkerJson.of(view) for view in await gateway.master.workers()]
+
+
+@router.get("/status", tags=["service"])
+async def get_status(gateway: GatewayDep) -> StatusJson:
+    """Count tasks and workers."""
+    counts = await gateway.master.counts()
+    return StatusJson(
+        version=__version__,
+        submitted=sum(counts.values()),
+        tasks=counts,
+        workers=len(await gateway.master.workers()),
+    )
 
 
 _CURSOR_DIGITS = 19  # of a 63-bit sequence number

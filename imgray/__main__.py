@@ -1,0 +1,5 @@
+"""``python -m imgray``."""
+
+from imgray.cli import main
+
+main()

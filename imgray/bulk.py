@@ -1,0 +1,155 @@
+"""The bulk job: feed a plan to a cluster, a window at a time, and tell what becomes of each image."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from imgray.errors import RequestError
+from imgray.gateway import Gateway, Submission
+from imgray.journal import Journal
+from imgray.pipeline import Pipeline
+from imgray.plan import Item, Problem
+from imgray.task import DEFAULT_OUTPUT, Failure, State, Task
+
+WINDOW = 2048
+"""Tasks under way at a time, whatever the size of the job."""
+
+_CHUNK = 256  # tasks in one call
+_WAIT_S = 5.0  # length of one waiting call
+_STOP_S = 10.0  # how long the attempts that run may take to end, when the job is interrupted
+_LEFTOVERS = 1000  # live tasks of an interrupted run that are cancelled in one call
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of one image: ``failure`` says why not, ``skipped`` that its result was there already."""
+
+    source: Path
+    destination: Path | None
+    failure: Failure | None = None
+    skipped: bool = False
+
+    @classmethod
+    def of(cls, problem: Problem) -> Ending:
+        """Say that a path could not even be looked at."""
+        return cls(problem.source, None, Failure.of(problem.error))
+
+    @classmethod
+    def done_before(cls, item: Item) -> Ending:
+        """Say that an earlier run made the result."""
+        return cls(item.source, item.destination, skipped=True)
+
+
+class BulkJob:
+    """One run over a plan.
+
+    Args:
+        gateway: the way into a cluster whose workers may read the sources and write the results.
+        pipeline: what to do with each image.
+        tell: called with each ending, as it comes.
+    """
+
+    def __init__(self, gateway: Gateway, pipeline: Pipeline, tell: Callable[[Ending], None]) -> None:
+        self._master = gateway.master
+        self._gateway = gateway
+        self._pipeline = pipeline
+        self._tell = tell
+        self._under_way: dict[str, Item] = {}
+
+    async def run(self, items: Sequence[Item]) -> bool:
+        """Process the items. Return False when cancelled: what ran is ended, what waited is taken back."""
+        try:
+            await self._process(items)
+        except asyncio.CancelledError:
+            await self._stop()
+            return False
+        return True
+
+    async def _process(self, items: Sequence[Item]) -> None:
+        for chunk in _chunks(items):
+            while len(self._under_way) > WINDOW - _CHUNK:
+                await self._collect(_WAIT_S)
+            tasks = await self._gateway.submit([self._submission(item) for item in chunk])
+            self._under_way |= {task.id: item for task, item in zip(tasks, chunk, strict=True)}
+        while self._under_way:
+            await self._collect(_WAIT_S)
+
+    async def _collect(self, wait_s: float) -> None:
+        for task in await self._master.wait(list(self._under_way), wait_s):
+            item = self._under_way.pop(task.id)
+            failure = task.failure
+            if task.state is State.CANCELLED:
+                failure = Failure("task_cancelled", 410, "It was cancelled.")
+            self._tell(Ending(item.source, item.destination, failure))
+
+    async def _stop(self) -> None:
+        """Take back what waits; let what runs end, and tell how."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                for ids in _chunks(list(self._under_way)):
+                    tasks = await self._master.get(ids)
+                    queued = [task.id for task in tasks if task is not None and task.state is State.QUEUED]
+                    await self._master.cancel(queued)
+                    for task_id in queued:
+                        del self._under_way[task_id]
+                while self._under_way:
+                    await self._collect(_WAIT_S)
+
+    def _submission(self, item: Item) -> Submission:
+        return Submission(
+            {DEFAULT_OUTPUT: self._pipeline},
+            path=str(item.source),
+            destinations={DEFAULT_OUTPUT: str(item.destination)},
+            label=item.source.name,
+            fingerprint=item.fingerprint,
+        )
+
+
+def split_done(items: Sequence[Item], journal: Journal) -> tuple[list[Item], list[Item]]:
+    """Tell the items whose result an earlier run made, and which is still as it was made, from those to process."""
+    done: list[Item] = []
+    missing: list[Item] = []
+    for chunk in _chunks(items):
+        earlier = journal.find([item.fingerprint for item in chunk])
+        for item in chunk:
+            (done if _still_there(earlier.get(item.fingerprint)) else missing).append(item)
+    return done, missing
+
+
+async def cancel_leftovers(gateway: Gateway) -> None:
+    """Cancel what an earlier run left behind when it was killed: this run asks for what it wants itself."""
+    while left := await gateway.master.page([State.QUEUED, State.LEASED], None, _LEFTOVERS):
+        await gateway.master.cancel([task.id for task in left])
+
+
+def file_roots(paths: Iterable[Path], out: Path) -> tuple[Path, ...]:
+    """Name the folders that the workers of a run need: where the sources are, and where the results go.
+
+    Raises:
+        RequestError: ``out`` is there and is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"--out '{out}' is a file.")
+    return (*(path.resolve() for path in paths), out.resolve())
+
+
+def _still_there(task: Task | None) -> bool:
+    """Say whether an earlier task's results lie where it wrote them, with the size that it wrote."""
+    if task is None:
+        return False
+    try:
+        return all(output.path and Path(output.path).stat().st_size == output.size_bytes for output in task.outputs)
+    except OSError:
+        return False
+
+
+def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

@@ -1,0 +1,46 @@
+"""The ``imgray`` command. Each command in a module of its own; errors end it with one line and a status."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from imgray.cli.info import operations, samples
+from imgray.cli.run import run
+from imgray.cli.serve import serve, status, stop
+from imgray.errors import ImgrayError
+from imgray.version import __version__
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="imgray")
+def cli() -> None:
+    """Process images as durable tasks on Ray.
+
+    \b
+    imgray run PICTURES --op swap:rg --out RESULTS    a folder, here and now
+    imgray serve                                      a service over HTTP
+    """
+
+
+for command in (run, serve, status, stop, operations, samples):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ImgrayError as error:
+        click.echo(f"imgray: {error.code}: {error}", err=True)
+        sys.exit(EXIT_USAGE)

@@ -1,0 +1,139 @@
+"""``imgray serve``, ``imgray status`` and ``imgray stop``: the service on this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from imgray import service
+from imgray.errors import ServiceError
+from imgray.settings import Settings
+
+STATUS_TIMEOUT_S = 10.0
+
+_data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journal and the blobs."
+)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on: loopback only.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+@_data_option
+@click.option("--workers", type=click.IntRange(min=0), help="Size of the worker pool; 0: one per core.")
+@click.option("--address", help="Ray cluster to join; without it, a private one is started here.")
+@click.option("--detach", is_flag=True, envvar="IMGRAY_DETACH", help="Go on when this command and its terminal end.")
+def serve(detach: bool, **options: Any) -> None:  # noqa: ANN401, FBT001  # a flag is what click passes
+    """Serve HTTP until Ctrl-C, or with --detach until `imgray stop`.
+
+    Every option is also a setting, IMGRAY_HOST and so on; docs/settings.md lists them all.
+    """
+    settings = _settings(**options)
+    settings.require_loopback()
+    if detach:
+        arguments = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
+        note = service.start_detached(settings.data_folder, arguments)
+        print(f"imgray serves {note.url}  (process {note.pid})")
+        print(f"Stop it with: {_stop_command(settings)}")
+        return
+    _serve_here(settings)
+
+
+@click.command()
+@_data_option
+def stop(**options: Any) -> None:  # noqa: ANN401
+    """Stop the service. Tasks that were accepted are kept, and go on when it is started again."""
+    settings = _settings(**options)
+    with Console(stderr=True).status("Stopping…"):
+        note = service.stop(settings.data_folder)
+    print(f"Stopped the service at {note.url}.")
+
+
+@click.command()
+@_data_option
+@click.option("--json", "as_json", is_flag=True, help="Print it for machines.")
+def status(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+    """Show how the service is: tasks by state, workers. Exit status 1 when it is not there."""
+    settings = _settings(**options)
+    note = service.find(settings.data_folder)
+    if note is None:
+        print(json.dumps({"running": False}) if as_json else f"No service is running on {settings.data_folder}.")
+        raise click.exceptions.Exit(1)
+    answer = _ask(f"{note.url}/v1/status")
+    if as_json:
+        print(json.dumps({"running": True, "url": note.url, "pid": note.pid, **answer}))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("address", note.url)
+    table.add_row("process", str(note.pid))
+    table.add_row("version", answer["version"])
+    table.add_row("workers", str(answer["workers"]))
+    for state, count in answer["tasks"].items():
+        table.add_row(state, f"{count:,}")
+    Console().print(table)
+
+
+def _settings(**options: Any) -> Settings:  # noqa: ANN401  # fields of Settings
+    return Settings(**{name: value for name, value in options.items() if value is not None})
+
+
+def _stop_command(settings: Settings) -> str:
+    return f"imgray stop --data {settings.data_folder}"
+
+
+def _serve_here(settings: Settings) -> None:
+    """Run the service in this process until SIGINT or SIGTERM."""
+    from imgray.actors.cluster import running_cluster  # noqa: PLC0415  # help and errors need not wait for Ray
+    from imgray.frontend.deployment import deployed  # noqa: PLC0415
+
+    running = service.find(settings.data_folder)
+    if running is not None:
+        raise ServiceError(f"A service runs on this data folder already: {running.url} (process {running.pid}).")
+    _check_port(settings)
+    with ExitStack() as stack:
+        with Console(stderr=True).status("Starting…"):
+            stack.enter_context(running_cluster(settings))
+            url = stack.enter_context(deployed(settings))
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        stack.enter_context(service.noted(settings.data_folder, url))
+        print(f"imgray serves {url}   (API: {url}/docs)", flush=True)
+        print(f"Stop it with Ctrl-C, or: {_stop_command(settings)}", flush=True)
+        ended.wait()
+        print("Stopping…", flush=True)
+
+
+def _check_port(settings: Settings) -> None:
+    """See that the port is free, here, where the error can be shown."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ServiceError(
+                f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. Choose another (--port)."
+            ) from error
+
+
+def _ask(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=STATUS_TIMEOUT_S) as answer:  # noqa: S310  # our own http address
+            return json.load(answer)  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:
+        raise ServiceError(f"{url} answers {error.code}: {error.read().decode(errors='replace')}") from error
+    except (OSError, ValueError) as error:
+        raise ServiceError(f"The service at {url} does not answer: {error}") from error
+

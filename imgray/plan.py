@@ -1,0 +1,148 @@
+"""What a bulk job is to do: find images in files and folders, and name a result for each. Reads, never writes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from imgray.codec import FORMATS, HEAD_BYTES, IMAGE_EXTENSIONS, sniff
+from imgray.errors import ImgrayError, RequestError, SourceUnreadableError
+from imgray.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image to process: absolute paths, and a digest of all that its result depends on."""
+
+    source: Path
+    destination: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A path that cannot be processed."""
+
+    source: Path
+    error: ImgrayError
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a bulk job found. ``ignored`` counts files in folders that are no images."""
+
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file that may be an image: where it is, where it stands in its folder, and the format that it announces."""
+
+    source: Path
+    relative: Path
+    format: str
+    size: int
+    mtime_ns: int
+
+
+def make_plan(paths: Sequence[Path], out: Path, pipeline: Pipeline) -> Plan:
+    """Find every image under the paths, and name its result under ``out``.
+
+    A file counts as an image when its content announces one, or its name does. Hidden files and folders, and ``out``
+    itself, are passed over. The structure of a folder is kept; when several paths are given, each folder keeps its own
+    name too. A result has the extension of its format.
+
+    Raises:
+        RequestError: a path does not exist, or two results would have the same name, or one that of its source.
+    """
+    plan = Plan()
+    found: list[_Found] = []
+    ignored = 0
+    for path in paths:
+        if not path.exists():
+            raise RequestError(f"'{path}' does not exist.")
+        for entry in _walk(path.absolute(), out.absolute(), several=len(paths) > 1):
+            if isinstance(entry, Problem):
+                plan.problems.append(entry)
+            elif entry is None:
+                ignored += 1
+            else:
+                found.append(entry)
+    items = [
+        Item(image.source, destination, _fingerprint(image, destination, pipeline))
+        for image, destination in _named(found, out.absolute(), pipeline)
+    ]
+    return replace(plan, items=items, ignored=ignored)
+
+
+def _walk(path: Path, out: Path, *, several: bool) -> Iterator[_Found | Problem | None]:
+    """Yield images and problems under a path, and None for each file that is neither."""
+    if path.is_file():
+        yield _look(path, Path(path.name), named=True)
+        return
+    base = path.parent if several else path
+    problems: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=problems.append):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(folder, name) != out)
+        for name in sorted(names):
+            file = Path(folder, name)
+            if not name.startswith(".") and file.is_file():
+                yield _look(file, file.relative_to(base), named=False)
+    for error in problems:
+        yield Problem(Path(error.filename), SourceUnreadableError(str(error.filename), error.strerror or str(error)))
+
+
+def _look(path: Path, relative: Path, *, named: bool) -> _Found | Problem | None:
+    """Look at a file; ``named`` says that the user named it, so that it counts whatever it is."""
+    try:
+        with path.open("rb") as file:
+            fmt = sniff(file.read(HEAD_BYTES))
+            status = os.fstat(file.fileno())
+    except OSError as error:
+        return Problem(path, SourceUnreadableError(str(path), error.strerror or str(error)))
+    if fmt is None and not named and path.suffix.lower() not in IMAGE_EXTENSIONS:
+        return None
+    return _Found(path, relative, fmt or "png", status.st_size, status.st_mtime_ns)
+
+
+def _named(found: Iterable[_Found], out: Path, pipeline: Pipeline) -> list[tuple[_Found, Path]]:
+    """Pair each image with the path of its result.
+
+    ``a.png`` and ``a.jpg`` would both become ``a.webp``: then, and only then, the old extension is kept as well.
+    """
+    named = [(image, *_rename(image, out, pipeline)) for image in found]
+    times = Counter(destination for _, destination, _ in named)
+    paired = [
+        (image, longer if times[destination] > 1 else destination) for image, destination, longer in named
+    ]
+    sources: dict[Path, Path] = {}
+    for image, destination in paired:
+        if destination in sources:
+            raise RequestError(
+                f"'{sources[destination]}' and '{image.source}' would both become '{destination}'."
+                " Process them in separate runs, with an --out of its own each."
+            )
+        if destination == image.source:
+            raise RequestError(f"The result would replace its source '{destination}'. Choose another --out.")
+        sources[destination] = image.source
+    return paired
+
+
+def _rename(image: _Found, out: Path, pipeline: Pipeline) -> tuple[Path, Path]:
+    """Name the result, and how it is called when that name is taken."""
+    extensions = FORMATS[pipeline.output_format(image.format)].extensions
+    usual = out / image.relative
+    if usual.suffix.lower() in extensions:
+        return usual, usual
+    return usual.with_suffix(extensions[0]), usual.with_name(usual.name + extensions[0])
+
+
+def _fingerprint(image: _Found, destination: Path, pipeline: Pipeline) -> str:
+    parts = (image.source, image.size, image.mtime_ns, pipeline, destination)
+    return hashlib.sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()
