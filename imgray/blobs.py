@@ -34,9 +34,7 @@ class BlobStore:
         self._folder = _folder(url)
         self._synced_folders: set[Path] = set()
         try:
-            self._store: ObjectStore = (
-                LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
-            )
+            self._store: ObjectStore = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
         except (OSError, ValueError) as error:
             raise StorageUnavailableError(f"{url}: {_first_line(error)}") from error
 

@@ -270,7 +270,7 @@ def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # f
         SetupError: the cluster cannot be reached or started.
     """
     with ExitStack() as stack:
-        settings = Settings(**({"address": address} if address else {}), **overrides)
+        settings = Settings.having(address=address or None, **overrides)
         stack.enter_context(ray_running(settings))
         private = not has_actors()
         if private:

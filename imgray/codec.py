@@ -51,7 +51,15 @@ FORMATS = {
 IMAGE_EXTENSIONS = frozenset(extension for fmt in FORMATS.values() for extension in fmt.extensions)
 _BY_PILLOW = {fmt.pillow: fmt for fmt in FORMATS.values()} | {"MPO": FORMATS["jpeg"]}
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_JPEG_MAGIC = b"\xff\xd8\xff"
+_MAGIC = (
+    (_PNG_MAGIC, "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
 _MODES_KEPT = {
     "png": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"},
     "jpeg": {"L", "RGB", "CMYK"},
@@ -94,20 +102,9 @@ class Encoded:
 
 def sniff(head: bytes) -> str | None:
     """Name the format that the first `HEAD_BYTES` of a file announce, or None."""
-    match head:
-        case _ if head.startswith(_PNG_MAGIC):
-            return "png"
-        case _ if head.startswith(_JPEG_MAGIC):
-            return "jpeg"
-        case _ if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-            return "webp"
-        case _ if head.startswith((b"GIF87a", b"GIF89a")):
-            return "gif"
-        case _ if head.startswith(b"BM"):
-            return "bmp"
-        case _ if head.startswith((b"II*\0", b"MM\0*")):
-            return "tiff"
-    return None
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
 
 
 def inspect(data: bytes | bytearray | memoryview, max_pixels: int) -> ImageInfo:
@@ -153,7 +150,7 @@ def encode(image: Image.Image, fmt: str, *, quality: int, lossless: bool) -> Enc
     prepared = _as_mode_for(image, fmt)
     options: dict[str, Any] = {}
     if fmt == "png":
-        # Z_RLE: on photographs 5× faster than zlib's default strategy and no larger (see ARCHITECTURE.md).
+        # Z_RLE: on photographs five times as fast as zlib's default strategy and no larger (see ARCHITECTURE.md).
         options = {"compress_type": 3}
     elif fmt == "jpeg":
         options = {"quality": quality, "optimize": False}
@@ -190,10 +187,8 @@ def _as_mode_for(image: Image.Image, fmt: str) -> Image.Image:
         return image
     if image.mode == "I" and fmt == "png":
         return image.convert("I;16")
-    if image.mode == "LA" or image.mode == "1":
-        image = image.convert("RGBA" if image.mode == "LA" else "L")
-        if image.mode in _MODES_KEPT[fmt]:
-            return image
+    if image.mode == "1" and "L" in _MODES_KEPT[fmt]:
+        return image.convert("L")
     rgb = as_rgb(image)
     if fmt == "jpeg" and rgb.mode == "RGBA":
         return flatten(rgb)
@@ -236,7 +231,7 @@ def _errors_named(head: bytes | bytearray | memoryview) -> Iterator[None]:
         if announced:
             raise ImageCorruptError(f"it starts as {announced}, but its header cannot be read") from error
         raise NotAnImageError(_hint(bytes(head[:HEAD_BYTES]))) from error
-    except Exception as error:  # noqa: BLE001  # a decoder may throw anything at hostile bytes
+    except Exception as error:  # a decoder may throw anything at hostile bytes
         detail = str(error) or type(error).__name__
         if "truncated" in detail.lower() or isinstance(error, EOFError):
             raise ImageTruncatedError(detail) from error
@@ -264,7 +259,7 @@ def _check_end(data: bytes | bytearray | memoryview, fmt: str) -> None:
         position = len(_PNG_MAGIC)
         while position + 12 <= len(view):
             length = int.from_bytes(view[position : position + 4])
-            if view[position + 4 : position + 8] == b"IEND":
+            if bytes(view[position + 4 : position + 8]) == b"IEND":
                 return
             position += 12 + length  # length, type, data, checksum
         raise ImageTruncatedError("the file ends before its IEND chunk")

@@ -130,7 +130,7 @@ class TooManyPixelsError(ImageError):
 
     def __str__(self) -> str:
         width, height, limit = self.args
-        return f"The image has {width}×{height} pixels; the limit is {limit:,} (setting max_pixels)."
+        return f"The image has {width} by {height} pixels; the limit is {limit:,} (setting max_pixels)."
 
 
 class PipelineError(RequestError):

@@ -141,7 +141,9 @@ class Journal:
 
     def get(self, ids: Sequence[str]) -> dict[str, Task]:
         """Read tasks by id; unknown ids are left out."""
-        return {task.id: task for task in self._tasks("WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))}
+        return {
+            task.id: task for task in self._tasks("WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+        }
 
     def find(self, fingerprints: Sequence[str]) -> dict[str, Task]:
         """Read the newest succeeded task of each fingerprint; those without one are left out."""
@@ -223,8 +225,8 @@ def _row(task: Task) -> tuple[Any, ...]:
 
 
 def _task(row: tuple[Any, ...]) -> Task:
-    (seq, _id, _fingerprint, spec, submitted_at, state, ready_at, attempts, alone, token, worker, leased_at, finished_at,
-     outputs, failure, history) = row  # fmt: skip
+    (seq, _id, _fingerprint, spec, submitted_at, state, ready_at, attempts, alone, token, worker, leased_at,
+     finished_at, outputs, failure, history) = row  # fmt: skip
     return Task(
         spec=_spec(json.loads(spec)),
         seq=seq,

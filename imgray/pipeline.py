@@ -67,9 +67,7 @@ class Pipeline:
         for step in steps:
             if not isinstance(step, Mapping) or not isinstance(step.get("op"), str):
                 raise PipelineError('Each step of a JSON pipeline is an object with a string "op".')
-            operations.append(
-                _build(step["op"], {key: value for key, value in step.items() if key != "op"})
-            )
+            operations.append(_build(step["op"], {key: value for key, value in step.items() if key != "op"}))
         return cls(tuple(operations))
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -223,7 +221,8 @@ def _build(name: str, arguments: Mapping[str, Any]) -> Operation:
             hint = nearest(key, operation.model_fields)
             known = ", ".join(operation.model_fields) or "none"
             raise BadArgumentError(
-                name, f"there is no argument '{key}'." + (f" Did you mean '{hint}'?" if hint else f" Known: {known}.")
+                name,
+                f"there is no argument '{key}'." + (f" Did you mean '{hint}'?" if hint else f" Known: {known}."),
             )
     try:
         return operation(**arguments)

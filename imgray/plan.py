@@ -118,9 +118,7 @@ def _named(found: Iterable[_Found], out: Path, pipeline: Pipeline) -> list[tuple
     """
     named = [(image, *_rename(image, out, pipeline)) for image in found]
     times = Counter(destination for _, destination, _ in named)
-    paired = [
-        (image, longer if times[destination] > 1 else destination) for image, destination, longer in named
-    ]
+    paired = [(image, longer if times[destination] > 1 else destination) for image, destination, longer in named]
     sources: dict[Path, Path] = {}
     for image, destination in paired:
         if destination in sources:

@@ -1,7 +1,7 @@
 """The runner: a child process of a worker, in which attempts run. Hostile bytes meet decoders here and nowhere else.
 
 A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle. It sends its `Limits`, then
-`Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent, so that the first
+`Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent: the first one
 without a result is the one that runs. When its input ends, its worker has ended, and it exits at once.
 """
 

@@ -13,6 +13,7 @@ Pixels = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 640, 480
 _SEED = 7
+_ESCAPED = 4.0  # beyond this modulus (2 would do; 4 is smoother) a point of the fractal has left for good
 
 
 def draw_samples(folder: Path) -> list[Path]:
@@ -49,7 +50,7 @@ def fractal() -> Image.Image:
     z = np.zeros_like(c)
     steps = np.zeros(c.shape)
     for _ in range(160):
-        inside = np.abs(z) < 4
+        inside = np.abs(z) < _ESCAPED
         z[inside] = z[inside] ** 2 + c[inside]
         steps += inside
     t = np.sqrt(steps / steps.max())

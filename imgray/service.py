@@ -1,4 +1,4 @@
-"""A service on this machine, as a process: the note that it leaves in its data folder, by which it is found and ended."""
+"""A service on this machine, as a process; the note in its data folder by which it is found and ended."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,9 +23,7 @@ class Settings(BaseSettings):
     address: str = Field(default="", description="Ray cluster to join; empty: start a private one here.")
     host: str = Field(default="127.0.0.1", description="Address that the service listens on: loopback only.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the service listens on.")
-    data: Path = Field(
-        default=Path("~/.imgray"), description="Folder of the journal and, by default, of the blobs."
-    )
+    data: Path = Field(default=Path("~/.imgray"), description="Folder of the journal and, by default, of the blobs.")
     blobs: str = Field(
         default="",
         description="Blob store by URL (file, s3, gs, az, memory); empty: the folder blobs/ in data.",
@@ -47,10 +46,13 @@ class Settings(BaseSettings):
     park_s: float = Field(default=15.0, gt=0, description="How long the Master holds an idle worker's pull.")
     batch_s: float = Field(default=0.5, gt=0, description="Work that a worker holds ahead, in seconds.")
     max_batch: int = Field(default=256, ge=1, description="Most tasks that a worker holds at a time.")
-    call_timeout_s: float = Field(
-        default=30.0, gt=0, description="How long a caller keeps trying to reach an actor."
-    )
+    call_timeout_s: float = Field(default=30.0, gt=0, description="How long a caller keeps trying to reach an actor.")
     cache_bytes: int = Field(default=256 * 2**20, ge=0, description="Blobs kept hot by Storage.")
+
+    @classmethod
+    def having(cls, **overrides: Any) -> Self:  # noqa: ANN401  # fields of this class, checked by pydantic
+        """Read the settings, with some given here instead; None leaves one as it is."""
+        return cls(**{name: value for name, value in overrides.items() if value is not None})
 
     @property
     def data_folder(self) -> Path:

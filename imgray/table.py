@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,7 +134,7 @@ class TaskTable:
         return [self._tasks[spec.id] for spec in specs]
 
     def lease(self, worker: str, want: int, now: float) -> list[Task]:
-        """Grant up to ``want`` ready tasks, oldest first; a task to be run alone only to a worker that holds nothing."""
+        """Grant up to ``want`` ready tasks, oldest first; one to be run alone only to a worker that holds nothing."""
         self._wake(now)
         granted: list[Task] = []
         while len(granted) < want and self._ready:
@@ -223,7 +224,7 @@ class TaskTable:
             ended.append(self._fail(task, Failure.of(LeaseExpiredError()), now, alone=True))
         return ended
 
-    def give_back(self, worker: str, held: Set[int], now: float) -> None:
+    def give_back(self, worker: str, held: AbstractSet[int], now: float) -> None:
         """Take back, uncharged, what a worker never heard that it was given: its leases but for those it holds."""
         for token, task_id in list(self._held.get(worker, {}).items()):
             if token not in held:

@@ -1,11 +1,11 @@
 """A task and everything it carries: values only. Who may change one, and how, stands in `imgray.table`.
 
-    queued ──lease──► leased ──ack─────► succeeded
-      ▲  │              │ │
-      │  └─cancel──┐    │ └──fail──────► failed ──redrive──► queued
-      │            ▼    │
-      └──retry,    cancelled ◄──cancel── leased
-         release
+queued ──lease──► leased ──ack─────► succeeded
+  ▲  │              │ │
+  │  └─cancel──┐    │ └──fail──────► failed ──redrive──► queued
+  │            ▼    │
+  └──retry,    cancelled ◄──cancel── leased
+     release
 """
 
 from __future__ import annotations

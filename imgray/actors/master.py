@@ -291,7 +291,11 @@ class Master:
             backoff=Backoff(self._settings.retry_base_s, self._settings.retry_cap_s),
         )
         self._table = TaskTable(
-            policy, token, self._journal.next_seq(), self._journal.counts(), random.Random()  # noqa: S311  # jitter
+            policy,
+            token,
+            self._journal.next_seq(),
+            self._journal.counts(),
+            random.Random(),  # noqa: S311  # jitter
         )
         tasks = list(self._journal.live())
         self._table.restore(tasks, now)

@@ -1,4 +1,4 @@
-"""A worker's end of its runner: send attempts to the child process, read results, and replace it when it dies or hangs."""
+"""A worker's end of its runner: send attempts to the child process, read results, replace it when it dies or hangs."""
 
 from __future__ import annotations
 

@@ -188,8 +188,8 @@ class Worker:
                 source = grant.spec.source
                 data = blobs.get(source.key) if isinstance(source, BlobSource) else None
                 if isinstance(source, BlobSource) and data is None:
-                    error = failure or StorageUnavailableError(f"the input of task {grant.spec.id} is missing")
-                    self._finished(Result(grant.token, 0.0, failure=Failure.of(error)))
+                    missing = StorageUnavailableError(f"the input of task {grant.spec.id} is missing")
+                    self._finished(Result(grant.token, 0.0, failure=Failure.of(failure or missing)))
                 else:
                     self._runner.send(Run(grant.spec, grant.token, data))
 

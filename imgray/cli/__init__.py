@@ -19,7 +19,7 @@ EXIT_INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="imgray")
 def cli() -> None:
-    """Process images as durable tasks on Ray.
+    r"""Process images as durable tasks on Ray.
 
     \b
     imgray run PICTURES --op swap:rg --out RESULTS    a folder, here and now

@@ -13,7 +13,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from imgray.bulk import BulkJob, Ending, cancel_leftovers, file_roots, split_done
@@ -49,8 +56,7 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
     console = Console(stderr=True)
     with console.status("Looking for images…"):
         plan = make_plan(paths, out, pipeline)
-    overrides = {} if workers is None else {"workers": workers}
-    settings = Settings(data=out / STATE_FOLDER, file_roots=file_roots(paths, out), **overrides)
+    settings = Settings.having(data=out / STATE_FOLDER, file_roots=file_roots(paths, out), workers=workers)
     with closing(Journal.open(settings.data_folder)) as journal:
         done, missing = split_done(plan.items, journal)
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)
@@ -104,7 +110,8 @@ class Tally:
         for ending in self.endings:
             if ending.failure is not None:
                 console.print(
-                    f"{_printable(ending.source)}: {ending.failure.code}: {ending.failure.message}", markup=False
+                    f"{_printable(ending.source)}: {ending.failure.code}: {ending.failure.message}",
+                    markup=False,
                 )
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(justify="right")

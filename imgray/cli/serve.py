@@ -39,7 +39,7 @@ def serve(detach: bool, **options: Any) -> None:  # noqa: ANN401, FBT001  # a fl
 
     Every option is also a setting, IMGRAY_HOST and so on; docs/settings.md lists them all.
     """
-    settings = _settings(**options)
+    settings = Settings.having(**options)
     settings.require_loopback()
     if detach:
         arguments = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
@@ -54,7 +54,7 @@ def serve(detach: bool, **options: Any) -> None:  # noqa: ANN401, FBT001  # a fl
 @_data_option
 def stop(**options: Any) -> None:  # noqa: ANN401
     """Stop the service. Tasks that were accepted are kept, and go on when it is started again."""
-    settings = _settings(**options)
+    settings = Settings.having(**options)
     with Console(stderr=True).status("Stopping…"):
         note = service.stop(settings.data_folder)
     print(f"Stopped the service at {note.url}.")
@@ -65,7 +65,7 @@ def stop(**options: Any) -> None:  # noqa: ANN401
 @click.option("--json", "as_json", is_flag=True, help="Print it for machines.")
 def status(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
     """Show how the service is: tasks by state, workers. Exit status 1 when it is not there."""
-    settings = _settings(**options)
+    settings = Settings.having(**options)
     note = service.find(settings.data_folder)
     if note is None:
         print(json.dumps({"running": False}) if as_json else f"No service is running on {settings.data_folder}.")
@@ -82,10 +82,6 @@ def status(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
     for state, count in answer["tasks"].items():
         table.add_row(state, f"{count:,}")
     Console().print(table)
-
-
-def _settings(**options: Any) -> Settings:  # noqa: ANN401  # fields of Settings
-    return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
 def _stop_command(settings: Settings) -> str:
@@ -136,4 +132,3 @@ def _ask(url: str) -> dict[str, Any]:
         raise ServiceError(f"{url} answers {error.code}: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
         raise ServiceError(f"The service at {url} does not answer: {error}") from error
-

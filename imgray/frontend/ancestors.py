@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.post("/submitTask")
 async def submit_task(request: Request, gateway: GatewayDep) -> Response:
+    """Take the form's image, and answer the task's id."""
     try:
         data, name, _ = await read_form(request, "uploadfile")
         check_image(data, gateway.settings)
@@ -37,6 +38,7 @@ async def submit_task(request: Request, gateway: GatewayDep) -> Response:
 
 @router.get("/isReady")
 async def is_ready(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
+    """Say whether the image is ready, and if it never will be, why."""
     try:
         task = await gateway.get(_given(id))
     except ImgrayError as error:
@@ -50,6 +52,7 @@ async def is_ready(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A002
 
 @router.get("/getImage")
 async def get_image(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A002  # the ancestor's parameter
+    """Answer the image, red and green swapped, opaque, as PNG."""
     try:
         task = await gateway.get(_given(id))
         output = find_output(task, DEFAULT_OUTPUT)
@@ -65,6 +68,7 @@ async def get_image(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A00
 @router.api_route("/isReady", methods=["POST", *_OTHERS])
 @router.api_route("/getImage", methods=["POST", *_OTHERS])
 async def wrong_method(request: Request) -> Response:
+    """Say which method is right: 400, as the ancestor did."""
     right = "POST" if request.url.path == "/submitTask" else "GET"
     return PlainTextResponse(f"Use {right} for {request.url.path}, not {request.method}.", 400)
 

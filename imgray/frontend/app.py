@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
@@ -133,7 +133,7 @@ def _add_error_handlers(app: FastAPI) -> None:
         return _render(ImgrayError("Something went wrong inside imgray; its log says what."))
 
 
-def _render(error: ImgrayError, headers: dict[str, str] | None = None) -> Response:
+def _render(error: ImgrayError, headers: Mapping[str, str] | None = None) -> Response:
     body = ErrorJson(
         code=error.code, message=str(error), task_id=error.task_id if isinstance(error, TaskError) else None
     )

@@ -35,7 +35,7 @@ def build_application(settings: Settings) -> Application:
         health_check_period_s=_HEALTH_CHECK_S,
         ray_actor_options={"num_cpus": 0},  # every core is for the workers
     )
-    return deployment(serve.ingress(build_app)()).bind()  # type: ignore[no-any-return]
+    return deployment(serve.ingress(build_app)()).bind()
 
 
 @contextmanager

@@ -61,7 +61,12 @@ class Resize(Operation):
             scale = max(self.width / width, self.height / height)
             shown_width, shown_height = self.width / scale, self.height / scale
             left, top = (width - shown_width) / 2, (height - shown_height) / 2
-            box = (max(left, 0.0), max(top, 0.0), min(left + shown_width, width), min(top + shown_height, height))
+            box = (
+                max(left, 0.0),
+                max(top, 0.0),
+                min(left + shown_width, width),
+                min(top + shown_height, height),
+            )
             return (self.width, self.height), box
         scale = min((self.width or MAX_SIDE) / width, (self.height or MAX_SIDE) / height)
         return (_side(width * scale), _side(height * scale)), None

@@ -20,9 +20,7 @@ class Swap(Operation):
     name: ClassVar[str] = "swap"
     example: ClassVar[str] = "swap:rg"
 
-    channels: str = Field(
-        pattern="^[rgba]{2}$", description="The two channels, of r, g, b and a (alpha)."
-    )
+    channels: str = Field(pattern="^[rgba]{2}$", description="The two channels, of r, g, b and a (alpha).")
     alpha: Literal["keep", "opaque"] = Field(default="keep", description="What becomes of transparency.")
 
     @field_validator("channels")
