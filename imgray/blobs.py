@@ -13,9 +13,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from imgray.errors import StorageUnavailableError
+
+_REFUSALS = (OSError, ValueError, BaseError)
+"""What obstore raises when a disk, a network or an address is at fault."""
 
 
 class BlobNotFoundError(KeyError):
@@ -35,7 +39,7 @@ class BlobStore:
         self._synced_folders: set[Path] = set()
         try:
             self._store: ObjectStore = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
-        except (OSError, ValueError) as error:
+        except _REFUSALS as error:
             raise StorageUnavailableError(f"{url}: {_first_line(error)}") from error
 
     def put(self, key: str, data: bytes | memoryview) -> None:
@@ -48,7 +52,7 @@ class BlobStore:
             obstore.put(self._store, key, data, use_multipart=False if self._folder else None)
             if self._folder:
                 self._sync(self._folder / key)
-        except OSError as error:
+        except _REFUSALS as error:
             raise StorageUnavailableError(_first_line(error)) from error
 
     def _sync(self, path: Path) -> None:
@@ -77,7 +81,7 @@ class BlobStore:
             return bytes(obstore.get(self._store, key).bytes())
         except FileNotFoundError:
             raise BlobNotFoundError(key) from None
-        except OSError as error:
+        except _REFUSALS as error:
             raise StorageUnavailableError(_first_line(error)) from error
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -91,7 +95,7 @@ class BlobStore:
                 obstore.delete(self._store, key)
             except FileNotFoundError:
                 continue
-            except OSError as error:
+            except _REFUSALS as error:
                 raise StorageUnavailableError(_first_line(error)) from error
 
 

@@ -159,8 +159,8 @@ def encode(image: Image.Image, fmt: str, *, quality: int, lossless: bool) -> Enc
     profile = image.info.get("icc_profile")
     if profile and profile[_ICC_SPACE_AT] == _ICC_SPACE.get(prepared.mode):
         options["icc_profile"] = profile
-    else:
-        prepared.info.pop("icc_profile", None)
+    # Pillow writes some of what it finds here (a JPEG's comment, say); only transparency belongs to the pixels.
+    prepared.info = {key: value for key, value in prepared.info.items() if key == "transparency"}
     buffer = io.BytesIO()
     prepared.save(buffer, format=FORMATS[fmt].pillow, **options)
     return Encoded(buffer.getvalue(), fmt, prepared.width, prepared.height)

@@ -169,25 +169,25 @@ def _steps(cursor: _Cursor) -> Iterator[Operation]:
 
 
 def _arguments(cursor: _Cursor, name: str) -> dict[str, Any]:
-    fields = _fields(name)
+    fields = iter(_operation(name).model_fields)
     arguments: dict[str, Any] = {}
-    for position in range(len(fields) + 1):
+    named = False
+    while True:
         before = cursor.at
-        key, value = cursor.take(_NAME), None
-        if key is not None and cursor.skip("="):
-            value = _value(cursor)
-        else:
+        key = cursor.take(_NAME)
+        by_name = key is not None and cursor.skip("=")
+        if not by_name:
             cursor.at = before
-            value = _value(cursor)
-            if len(arguments) != position or position >= len(fields):
-                raise BadArgumentError(name, f"'{value}' is one argument too many, or follows one given by name.")
-            key = fields[position]
+            key = next(fields, None)
+        value = _value(cursor)
+        if key is None or (named and not by_name):
+            raise BadArgumentError(name, f"'{value}' is one argument too many, or follows one given by name.")
         if key in arguments:
             raise BadArgumentError(name, f"'{key}' is given twice.")
+        named = by_name
         arguments[key] = value
         if not cursor.skip(","):
             return arguments
-    raise BadArgumentError(name, f"it takes {len(fields)} arguments at most.")
 
 
 def _value(cursor: _Cursor) -> str:
@@ -208,10 +208,6 @@ def _operation(name: str) -> type[Operation]:
         return CATALOGUE[name]
     except KeyError:
         raise UnknownOperationError(name, nearest(name, CATALOGUE)) from None
-
-
-def _fields(name: str) -> list[str]:
-    return list(_operation(name).model_fields)
 
 
 def _build(name: str, arguments: Mapping[str, Any]) -> Operation:

@@ -36,14 +36,15 @@ class Supervisor:
         self._on_result = on_result
         self._unfinished: dict[int, Run] = {}  # by token, the running one first
         self._process: asyncio.subprocess.Process | None = None
+        self._ready = False
         self._verdict: ImgrayError | None = None  # why we ended the process, when it was us
         self._timer: asyncio.TimerHandle | None = None
         self._rng = random.Random()  # noqa: S311  # jitter
 
     @property
     def pid(self) -> int | None:
-        """The id of the present process."""
-        return self._process.pid if self._process else None
+        """The id of the present process, once it is ready."""
+        return self._process.pid if self._process and self._ready else None
 
     def send(self, run: Run) -> None:
         """Queue an attempt."""
@@ -66,10 +67,10 @@ class Supervisor:
         try:
             while True:
                 process = self._process = await self._start()
-                started = await self._serve(process)
+                await self._serve(process)
                 how = await self._ended(process)
                 log.warning("action=runner-ended pid=%d how=%r", process.pid, how)
-                if started:
+                if self._ready:
                     failures = 0
                     self._blame(how)
                 else:  # no attempt is at fault when the program cannot even start
@@ -78,7 +79,8 @@ class Supervisor:
         finally:
             if self._timer:
                 self._timer.cancel()
-            self._kill()
+            if self._process is not None:
+                await self._ended(self._process)
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -98,19 +100,19 @@ class Supervisor:
         self._restart_timer()
         return process
 
-    async def _serve(self, process: asyncio.subprocess.Process) -> bool:
-        """Pass on results until the process ends; return whether it had come as far as being ready."""
-        ready = False
+    async def _serve(self, process: asyncio.subprocess.Process) -> None:
+        """Pass on results until the process ends."""
+        self._ready = False
         while True:
             match await _read(process):
                 case Ready():
-                    ready = True
+                    self._ready = True
                 case Result() as result:
                     self._unfinished.pop(result.token, None)
                     self._restart_timer()
                     self._on_result(result)
                 case _:
-                    return ready
+                    return
 
     def _blame(self, how: str) -> None:
         """Give the attempt that ran its result: the process died of it, or was ended because of it."""

@@ -76,7 +76,7 @@ class Worker:
 
     @property
     def runner_pid(self) -> int | None:
-        """The id of the runner's process."""
+        """The id of the runner's process, once it is ready."""
         return self._runner.pid
 
     async def run(self) -> None:

@@ -1,0 +1,31 @@
+"""What all tests share. The environment is set before anything can import Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+for name in [name for name in os.environ if name.startswith("IMGRAY_")]:
+    del os.environ[name]  # the settings of whoever runs the tests are not the tests' settings
+
+import pytest
+from pictures import encoded, picture
+
+
+@pytest.fixture
+def png() -> bytes:
+    return encoded(picture())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run ``async def`` tests, each in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}  # noqa: SLF001
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgray.blobs import BlobNotFoundError, BlobStore
+from imgray.errors import StorageUnavailableError
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return BlobStore((tmp_path / "blobs with space").as_uri() if request.param == "file" else "memory:///")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_a_blob_comes_back_as_it_was(store: BlobStore, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    store.put("inputs/a", data[:size])
+    store.put("inputs/b", memoryview(data))
+    assert store.get("inputs/a") == data[:size]
+    assert store.get("inputs/b") == data
+
+
+def test_an_unknown_key_is_named(store: BlobStore) -> None:
+    with pytest.raises(BlobNotFoundError, match="inputs/none"):
+        store.get("inputs/none")
+
+
+def test_deleting_again_does_what_once_does(store: BlobStore) -> None:
+    store.put("inputs/a", b"1")
+    store.delete(["inputs/a", "inputs/none"])
+    store.delete(["inputs/a"])
+    with pytest.raises(BlobNotFoundError):
+        store.get("inputs/a")
+
+
+def test_a_local_store_leaves_no_temporary_files(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path.as_uri())
+    for number in range(10):
+        store.put(f"inputs/{number}", b"x" * 1000)
+    assert sorted(path.name for path in (tmp_path / "inputs").iterdir()) == [str(number) for number in range(10)]
+
+
+def test_a_place_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageUnavailableError, match="file"):
+        BlobStore((tmp_path / "file" / "blobs").as_uri())
+    with pytest.raises(StorageUnavailableError, match="nonsense"):
+        BlobStore("nonsense://x")

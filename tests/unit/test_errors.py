@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from imgray import errors
+from imgray.errors import ImgrayError
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "errors.md"
+
+EXAMPLES: dict[str, tuple[object, ...]] = {
+    "BadArgumentError": ("swap", "channels: must differ."),
+    "BodyTooLargeError": (1000,),
+    "DataInUseError": ("/data",),
+    "DestinationUnwritableError": ("/out/a.png", "no space left"),
+    "ImageCorruptError": ("bad checksum",),
+    "ImageTruncatedError": ("3 bytes missing",),
+    "JournalCorruptError": ("/data/journal.sqlite3", "not a database"),
+    "JournalError": ("disk full",),
+    "LeaseLostError": ("ab", 17, "the task is queued"),
+    "NotLoopbackError": ("0.0.0.0",),
+    "OutputNotFoundError": ("ab", "thumbnail"),
+    "PathNotAllowedError": ("/etc/passwd",),
+    "QueueFullError": (10,),
+    "SourceUnreadableError": ("/a.png", "permission denied"),
+    "TaskCancelledError": ("ab",),
+    "TaskConflictError": ("ab",),
+    "TaskError": ("ab",),
+    "TaskFailedError": ("ab", "image_corrupt", 422, "The image is corrupt."),
+    "TaskNotFoundError": ("ab",),
+    "TaskNotReadyError": ("ab", "queued"),
+    "TaskTimeoutError": (120.0,),
+    "TooManyPixelsError": (9, 9, 80),
+    "UnknownOperationError": ("swop", "swap"),
+    "WorkerDiedError": ("signal SIGKILL",),
+}
+
+
+def every_class() -> list[type[ImgrayError]]:
+    return [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, ImgrayError)]
+
+
+def make(kind: type[ImgrayError]) -> ImgrayError:
+    return kind(*EXAMPLES.get(kind.__name__, ()))
+
+
+@pytest.mark.parametrize("kind", every_class())
+def test_an_error_survives_pickling_with_its_code_and_sentence(kind: type[ImgrayError]) -> None:
+    error = make(kind)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # what was pickled a moment ago
+    assert (type(again), str(again), again.code, again.status) == (kind, str(error), error.code, error.status)
+
+
+@pytest.mark.parametrize("kind", every_class())
+def test_every_code_is_in_the_reference_with_its_status(kind: type[ImgrayError]) -> None:
+    assert f"| `{kind.code}` | {kind.status} |" in REFERENCE.read_text(encoding="utf-8")
+
+
+def test_codes_are_unique() -> None:
+    codes = [kind.code for kind in every_class()]
+    assert len(codes) == len(set(codes))
+
+
+def test_the_reference_names_no_code_that_does_not_exist() -> None:
+    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
+    documented = {line.split("`")[1] for line in lines if line.startswith("| `")}
+    assert documented == {kind.code for kind in every_class()} | {"out_of_memory"}
+
+
+@pytest.mark.parametrize(("kind", "arguments"), [(k, EXAMPLES[k.__name__]) for k in every_class() if k.__name__ in EXAMPLES])
+def test_a_sentence_names_what_was_wrong(kind: type[ImgrayError], arguments: tuple[object, ...]) -> None:
+    sentence = str(kind(*arguments))
+    assert str(arguments[0]).split(".")[0].replace(",", "")[:4] in sentence.replace(",", "") or kind is errors.TaskFailedError

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from imgray.errors import DataInUseError, JournalCorruptError, JournalError
+from imgray.journal import FILE, MIGRATIONS, Journal
+from imgray.task import (
+    Attempt,
+    BlobSource,
+    Event,
+    Failure,
+    Lease,
+    Output,
+    OutputSpec,
+    PathSource,
+    State,
+    Task,
+    TaskSpec,
+)
+
+FAILURE = Failure("worker_died", 500, "It died.", passing=True)
+
+
+def task(seq: int, state: State = State.QUEUED, **changes: object) -> Task:
+    spec = TaskSpec(
+        id=f"id{seq}",
+        source=BlobSource(f"inputs/id{seq}"),
+        outputs=(OutputSpec("image", "swap:rg"),),
+        label="ü.png",
+        fingerprint=f"f{seq % 2}",
+    )
+    return Task(**{"spec": spec, "seq": seq, "state": state, "submitted_at": 1.5, "ready_at": 2.5, **changes})
+
+
+FULL = task(
+    1,
+    State.LEASED,
+    attempts=2,
+    alone=True,
+    token=1 << 40,
+    lease=Lease(1 << 40, "worker-1.ab", 7.0),
+    outputs=(Output("image", "png", "image/png", 3, 4, 5, "ff", key="outputs/1"),),
+    failure=FAILURE,
+    history=(Attempt(1, "worker-1.ab", 3.0, 4.0, Event.RETRY, FAILURE), Attempt(2, "w", 5.0, 6.0, Event.ACK)),
+)
+
+
+def test_a_task_comes_back_as_it_was(tmp_path: Path) -> None:
+    by_path = task(2)
+    spec = TaskSpec("id2", PathSource("/a/\udcff.png"), (OutputSpec("a", "", "/b"), OutputSpec("c", "rotate:90")))
+    by_path = Task(spec, 2, State.QUEUED, 1.0, 1.0)
+    journal = Journal.open(tmp_path)
+    journal.write([FULL, by_path])
+    journal.close()
+    again = Journal.open(tmp_path)
+    assert list(again.live()) == [FULL, by_path]
+    assert again.get(["id2", "unknown", "id1"]) == {"id1": FULL, "id2": by_path}
+
+
+def test_a_later_write_replaces_what_may_change(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.write([task(1), task(2)])
+    done = task(1, State.SUCCEEDED, finished_at=9.0, attempts=1)
+    journal.write([done])
+    assert journal.get(["id1"]) == {"id1": done}
+    assert [one.id for one in journal.live()] == ["id2"]
+    assert journal.counts() == {State.SUCCEEDED: 1, State.QUEUED: 1}
+    assert journal.next_seq() == 3
+
+
+def test_pages_are_newest_first_and_follow_each_other(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.write([task(seq, State.FAILED if seq % 3 == 0 else State.SUCCEEDED) for seq in range(1, 11)])
+    assert [one.seq for one in journal.page([], None, 4)] == [10, 9, 8, 7]
+    assert [one.seq for one in journal.page([], 7, 4)] == [6, 5, 4, 3]
+    assert [one.seq for one in journal.page([State.FAILED], 9, 4)] == [6, 3]
+
+
+def test_only_a_succeeded_task_is_found_by_what_it_made_and_the_newest_one(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.write([task(1, State.SUCCEEDED), task(2, State.FAILED), task(3, State.SUCCEEDED)])
+    assert {key: found.seq for key, found in journal.find(["f0", "f1", "f2"]).items()} == {"f1": 3}
+
+
+def test_every_opening_has_an_epoch_of_its_own(tmp_path: Path) -> None:
+    epochs = []
+    for _ in range(3):
+        journal = Journal.open(tmp_path)
+        epochs.append(journal.epoch)
+        journal.close()
+    assert epochs == [1, 2, 3]
+
+
+def test_a_second_opening_is_refused(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    with pytest.raises(DataInUseError, match="in use by another imgray"):
+        Journal.open(tmp_path)
+    journal.close()
+    Journal.open(tmp_path).close()
+
+
+def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database" * 100)
+    with pytest.raises(JournalCorruptError, match="not a database"):
+        Journal.open(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == b"no database" * 100
+
+
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(JournalCorruptError, match="newer"):
+        Journal.open(tmp_path)
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(JournalError, match="file"):
+        Journal.open(tmp_path / "file" / "data")
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    clash = Task(FULL.spec, 2, State.QUEUED, 1.0, 1.0)  # the same id under another sequence number
+    with pytest.raises(JournalError, match="UNIQUE"):
+        journal.write([FULL, clash])
+    assert list(journal.live()) == []
+    journal.write([FULL])

@@ -1,0 +1,337 @@
+"""The whole service in one process: the shipped Master, Storage and Workers, with real runners, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pictures import encoded, picture
+
+from imgray.errors import (
+    BodyTooLargeError,
+    JournalError,
+    QueueFullError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+)
+from imgray.gateway import Submission
+from imgray.journal import Journal
+from imgray.local import LocalCluster
+from imgray.messages import Ack, Exchange, WorkerInfo
+from imgray.pipeline import Pipeline
+from imgray.settings import Settings
+from imgray.task import DEFAULT_OUTPUT, Event, State, Task
+
+SWAP = Pipeline.parse("swap:rg")
+SLOW = Pipeline.parse("/".join(["resize:3000,3000,exact", *["resize:2999,2999,exact", "resize:3000,3000,exact"] * 25]))
+WAIT_S = 30.0
+
+
+@asynccontextmanager
+async def cluster(folder: Path, **settings: object) -> AsyncIterator[LocalCluster]:
+    async with LocalCluster(Settings.having(**{"data": folder, "workers": 1, "retry_base_s": 0.01, **settings})) as made:
+        yield made
+
+
+async def submit(made: LocalCluster, data: bytes, pipeline: Pipeline = SWAP) -> Task:
+    (task,) = await made.gateway.submit([Submission.of(data, pipeline)])
+    return task
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something that has no event of its own."""
+    async with asyncio.timeout(WAIT_S):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def leased(made: LocalCluster, task_id: str) -> None:
+    async def is_leased() -> bool:
+        return (await made.gateway.get(task_id)).state is State.LEASED
+
+    await until(is_leased)
+
+
+def worker_of(made: LocalCluster):  # type: ignore[no-untyped-def]
+    (worker,) = made.workers.values()
+    return worker
+
+
+async def test_an_image_is_submitted_processed_and_fetched(tmp_path: Path) -> None:
+    image = picture()
+    async with cluster(tmp_path) as made:
+        task = await made.gateway.wait((await submit(made, encoded(image))).id, WAIT_S)
+        output = await made.gateway.output(task.id, DEFAULT_OUTPUT)
+        data = await made.gateway.fetch(task.id, output)
+    result = np.asarray(Image.open(io.BytesIO(data)))
+    assert np.array_equal(result, np.asarray(image)[..., [1, 0, 2]])
+    assert (output.width, output.height, output.size_bytes) == (32, 24, len(data))
+    assert [attempt.ending for attempt in task.history] == [Event.ACK]
+
+
+async def test_several_outputs_of_one_input(tmp_path: Path, png: bytes) -> None:
+    outputs = {"small": Pipeline.parse("resize:8"), "grey": Pipeline.parse("grayscale/convert:jpeg")}
+    async with cluster(tmp_path) as made:
+        (task,) = await made.gateway.submit([Submission(outputs, data=png)])
+        task = await made.gateway.wait(task.id, WAIT_S)
+    assert [(output.name, output.format, output.width) for output in task.outputs] == [
+        ("small", "png", 8),
+        ("grey", "jpeg", 32),
+    ]
+
+
+async def test_bad_images_fail_with_their_code_and_the_next_one_succeeds(tmp_path: Path, png: bytes) -> None:
+    """Invariant 7."""
+    async with cluster(tmp_path) as made:
+        bad = await submit(made, b"hello")
+        good = await submit(made, png)
+        bad, good = await made.gateway.wait(bad.id, WAIT_S), await made.gateway.wait(good.id, WAIT_S)
+        assert (bad.state, bad.attempts, good.state) == (State.FAILED, 1, State.SUCCEEDED)
+        with pytest.raises(TaskFailedError) as caught:
+            await made.gateway.output(bad.id, DEFAULT_OUTPUT)
+        assert (caught.value.code, caught.value.status) == ("not_an_image", 415)
+
+
+async def test_what_was_accepted_survives_the_end_of_everything(tmp_path: Path, png: bytes) -> None:
+    """Invariants 1 and 10."""
+    async with LocalCluster(Settings(data=tmp_path)) as made:
+        for worker in list(made.workers):
+            made.kill_worker(worker)
+        tasks = [await submit(made, png) for _ in range(20)]
+    async with cluster(tmp_path) as made:
+        for task in tasks:
+            assert (await made.gateway.wait(task.id, WAIT_S)).state is State.SUCCEEDED
+
+
+async def test_an_attempt_that_kills_its_process_is_tried_again_alone_and_then_a_dead_letter(
+    tmp_path: Path, png: bytes
+) -> None:
+    """Invariant 6."""
+    async with cluster(tmp_path, max_attempts=2) as made:
+        poison = await submit(made, png, SLOW)
+        innocent = await submit(made, png)
+        killed: list[int | None] = [None]
+
+        async def ready() -> bool:
+            return worker_of(made).runner_pid not in killed
+
+        for _ in range(2):
+            await until(ready)
+            await leased(made, poison.id)
+            killed.append(worker_of(made).runner_pid)
+            os.kill(killed[-1], signal.SIGKILL)
+        poison = await made.gateway.wait(poison.id, WAIT_S)
+        innocent = await made.gateway.wait(innocent.id, WAIT_S)
+    assert (poison.state, poison.attempts, poison.alone) == (State.FAILED, 2, True)
+    assert poison.failure is not None
+    assert (poison.failure.code, "SIGKILL" in poison.failure.message) == ("worker_died", True)
+    assert (innocent.state, innocent.attempts) == (State.SUCCEEDED, 1)
+
+
+async def test_an_attempt_over_its_time_limit_is_ended_and_its_process_replaced(tmp_path: Path, png: bytes) -> None:
+    """Invariant 8."""
+    async with cluster(tmp_path, task_timeout_s=1.0, max_attempts=1) as made:
+        hung = await submit(made, png, SLOW)
+        hung = await made.gateway.wait(hung.id, WAIT_S)
+        assert hung.failure is not None
+        assert hung.failure.code == "task_timeout"
+        after = await submit(made, png)
+        assert (await made.gateway.wait(after.id, WAIT_S)).state is State.SUCCEEDED
+
+
+async def test_a_dead_workers_tasks_go_to_another(tmp_path: Path, png: bytes) -> None:
+    async with cluster(tmp_path) as made:
+        running, waiting = await submit(made, png, SLOW), await submit(made, png)
+        await leased(made, running.id)
+        made.kill_worker(next(iter(made.workers)))
+        made.add_worker("worker-2")
+        waiting = await made.gateway.wait(waiting.id, WAIT_S)
+        assert (waiting.state, waiting.attempts) == (State.SUCCEEDED, 1)
+        assert len(await made.master.workers()) == 1
+        await made.gateway.cancel(running.id)
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_a_task_is_cancelled_wherever_it_is(tmp_path: Path, png: bytes, running: bool) -> None:  # noqa: FBT001
+    async with cluster(tmp_path) as made:
+        first = await submit(made, png, SLOW)
+        await leased(made, first.id)
+        task = first if running else await submit(made, png, SLOW)
+        assert (await made.gateway.cancel(task.id)).state is State.CANCELLED
+        with pytest.raises(TaskCancelledError):
+            await made.gateway.output(task.id, DEFAULT_OUTPUT)
+        if not running:
+            await made.gateway.cancel(first.id)
+        after = await submit(made, png)  # the worker is free again, long before the cancelled work would have ended
+        assert (await made.gateway.wait(after.id, 10)).state is State.SUCCEEDED
+        assert (await made.gateway.cancel(after.id)).state is State.SUCCEEDED
+
+
+async def test_a_dead_letter_can_be_redriven(tmp_path: Path, png: bytes) -> None:
+    source = tmp_path / "later.png"
+    async with cluster(tmp_path / "data", file_roots=[tmp_path]) as made:
+        (task,) = await made.gateway.submit([Submission({"image": SWAP}, path=str(source))])
+        task = await made.gateway.wait(task.id, WAIT_S)
+        assert task.failure is not None
+        assert task.failure.code == "source_unreadable"
+        source.write_bytes(png)
+        await made.master.redrive([task.id])
+        task = await made.gateway.wait(task.id, WAIT_S)
+    assert (task.state, [past.ending for past in task.history]) == (State.SUCCEEDED, [Event.FAIL, Event.ACK])
+
+
+async def test_paths_outside_the_allowed_folders_are_refused_links_and_all(tmp_path: Path, png: bytes) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").write_bytes(png)
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "in" / "a.png").write_bytes(png)
+    paths = ["secret.png", "in/../secret.png", "in/link.png"]
+    async with cluster(tmp_path / "data", file_roots=[tmp_path / "in"]) as made:
+        submissions = [Submission({"image": SWAP}, path=str(tmp_path / path)) for path in paths]
+        outside = {"image": str(tmp_path / "out.png")}
+        submissions.append(Submission({"image": SWAP}, path=str(tmp_path / "in/a.png"), destinations=outside))
+        for task in await made.gateway.submit(submissions):
+            ended = await made.gateway.wait(task.id, WAIT_S)
+            assert ended.failure is not None
+            assert ended.failure.code == "path_not_allowed"
+    assert not (tmp_path / "out.png").exists()
+
+
+async def test_limits_have_errors_of_their_own(tmp_path: Path, png: bytes) -> None:
+    """Invariant 9."""
+    async with cluster(tmp_path, max_live_tasks=1, max_body_bytes=10_000) as made:
+        with pytest.raises(BodyTooLargeError):
+            await submit(made, b"x" * 10_001)
+        first = await submit(made, png, SLOW)
+        with pytest.raises(QueueFullError):
+            await submit(made, png)
+        assert len(list((tmp_path / "blobs" / "inputs").iterdir())) == 1, "a refused input was kept"
+        await made.gateway.cancel(first.id)
+
+
+async def test_unknown_and_unfinished_tasks_have_errors_of_their_own(tmp_path: Path, png: bytes) -> None:
+    async with cluster(tmp_path) as made:
+        for call in (made.gateway.get("nope"), made.gateway.wait("nope", 1), made.gateway.cancel("nope")):
+            with pytest.raises(TaskNotFoundError):
+                await call
+        task = await submit(made, png, SLOW)
+        with pytest.raises(TaskNotReadyError):
+            await made.gateway.output(task.id, DEFAULT_OUTPUT)
+        assert (await made.gateway.wait(task.id, 0.05)).state in {State.QUEUED, State.LEASED}
+        await made.gateway.cancel(task.id)
+
+
+async def test_the_counts_add_up(tmp_path: Path, png: bytes) -> None:
+    """Invariant 5."""
+    async with cluster(tmp_path) as made:
+        tasks = [await submit(made, data) for data in (png, b"hello", png)]
+        for task in tasks:
+            await made.gateway.wait(task.id, WAIT_S)
+        counts = await made.master.counts()
+    assert sum(counts.values()) == 3
+    assert (counts[State.SUCCEEDED], counts[State.FAILED]) == (2, 1)
+
+
+async def test_a_journal_that_cannot_be_written_accepts_nothing_and_recovers(
+    tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 1: what is not on disk was not accepted."""
+    async with cluster(tmp_path) as made:
+        before = await submit(made, png)
+        await made.gateway.wait(before.id, WAIT_S)
+
+        def full(*_: object) -> None:
+            raise JournalError("disk full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", full)
+            with pytest.raises(JournalError, match="disk full"):
+                await submit(made, png)
+        assert sum((await made.master.counts()).values()) == 1
+        after = await submit(made, png)
+        assert (await made.gateway.wait(after.id, WAIT_S)).state is State.SUCCEEDED
+
+
+class Hand:
+    """A worker worked by hand, to send what a network would make of its calls."""
+
+    def __init__(self, made: LocalCluster, number: int = 1) -> None:
+        self.master = made.master
+        self.info = WorkerInfo(f"hand-{number}.x", f"hand-{number}", "n", "h", 1, "0")
+
+    async def call(self, seq: int, received: int = 0, want: int = 1, held=(), outcomes=()):  # type: ignore[no-untyped-def]
+        return await self.master.exchange(Exchange(self.info.id, seq, received, held, outcomes, want))
+
+
+@asynccontextmanager
+async def by_hand(folder: Path) -> AsyncIterator[tuple[LocalCluster, Hand]]:
+    async with cluster(folder, park_s=0.2) as made:
+        made.kill_worker(next(iter(made.workers)))
+        made._running = {"hand-1.x": asyncio.ensure_future(asyncio.Event().wait())}  # noqa: SLF001
+        hand = Hand(made)
+        await made.master.register(hand.info, ())
+        yield made, hand
+
+
+async def test_a_call_repeated_grants_nothing_new_and_brings_what_was_lost(tmp_path: Path, png: bytes) -> None:
+    """Invariant 11: the answer to a call was lost, and the call is made again."""
+    async with by_hand(tmp_path) as (made, hand):
+        await submit(made, png)
+        await submit(made, png)
+        first = await hand.call(1)
+        assert len(first.grants) == 1
+        assert (await hand.call(1)).grants == first.grants
+        later = await hand.call(2, received=0, want=0)
+        assert later.grants == first.grants
+        assert (await hand.call(3, received=2, want=0, held=(first.grants[0].token,))).grants == ()
+
+
+async def test_an_outcome_repeated_counts_once_and_a_stale_one_is_void(tmp_path: Path, png: bytes) -> None:
+    """Invariants 3 and 11."""
+    async with by_hand(tmp_path) as (made, hand):
+        task = await submit(made, png)
+        (grant,) = (await hand.call(1)).grants
+        done = Ack(task.id, grant.token, ())
+        for seq in (2, 3, 3):
+            assert (await hand.call(seq, received=seq - 1, want=0, held=(grant.token,), outcomes=(done,))).void == ()
+        stale = Ack(task.id, grant.token - 1, ())
+        assert (await hand.call(4, received=3, want=0, outcomes=(stale,))).void == (stale.token,)
+        assert (await made.master.counts())[State.SUCCEEDED] == 1
+
+
+async def test_a_newer_call_ends_the_waiting_of_the_one_before(tmp_path: Path) -> None:
+    async with by_hand(tmp_path) as (_, hand):
+        waiting = asyncio.ensure_future(hand.call(1))
+        await asyncio.sleep(0)
+        newer = asyncio.ensure_future(hand.call(2, received=0))
+        done, _ = await asyncio.wait({waiting, newer}, return_when=asyncio.FIRST_COMPLETED)
+        assert done == {waiting}
+        assert waiting.result().grants == ()
+        await newer
+
+
+async def test_a_worker_that_registers_again_keeps_what_it_holds_and_nothing_else(tmp_path: Path, png: bytes) -> None:
+    async with by_hand(tmp_path) as (made, hand):
+        tasks = [await submit(made, png) for _ in range(4)]
+        grants = [*(await hand.call(1, want=2)).grants, *(await hand.call(2, received=1, want=1)).grants]
+        assert len(grants) >= 2
+        await made.master.register(hand.info, (grants[0].token,))
+        states = [(await made.gateway.get(task.id)).state for task in tasks]
+        assert states.count(State.LEASED) == 1
+        assert (await made.gateway.get(grants[1].spec.id)).attempts == 0
+
+
+async def test_an_unknown_worker_is_told_to_register(tmp_path: Path) -> None:
+    async with by_hand(tmp_path) as (made, _):
+        stranger = Hand(made, 2)
+        assert (await stranger.call(1)).unknown

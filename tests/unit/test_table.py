@@ -1,0 +1,377 @@
+"""The task table: every state with every event, and invariants 3, 5, 6 and 11 over random histories."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from imgray.errors import LeaseLostError, QueueFullError, TaskConflictError, TaskNotFoundError
+from imgray.retry import Backoff
+from imgray.table import Policy, TaskTable
+from imgray.task import TRANSITIONS, BlobSource, Event, Failure, Output, OutputSpec, State, Task, TaskSpec
+
+POLICY = Policy(max_attempts=3, max_live=50, lease_s=60, backoff=Backoff(1, 8))
+PASSING = Failure("worker_died", 500, "It died.", passing=True)
+FINAL = Failure("image_corrupt", 422, "It is corrupt.")
+OUTPUTS = (Output("image", "png", "image/png", 1, 1, 3, "00", key="outputs/x"),)
+NOW = 1000.0
+
+
+def spec(number: int) -> TaskSpec:
+    return TaskSpec(f"task{number}", BlobSource(f"inputs/task{number}"), (OutputSpec("image", "swap:rg"),))
+
+
+def new_table(policy: Policy = POLICY) -> TaskTable:
+    return TaskTable(policy, token=1 << 32, next_seq=1, counts={}, rng=random.Random(1))
+
+
+def in_state(state: State) -> tuple[TaskTable, Task]:
+    """Make a table with one task in the given state."""
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    if state is State.CANCELLED:
+        return table, table.cancel("task1", NOW)
+    if state is not State.QUEUED:
+        (task,) = table.lease("w", 1, NOW)
+        if state is State.SUCCEEDED:
+            table.ack("task1", task.token, OUTPUTS, NOW)
+        elif state is State.FAILED:
+            table.nack("task1", task.token, FINAL, NOW)
+    task = table.get("task1")
+    assert task is not None
+    return table, task
+
+
+EVENTS: dict[Event, Callable[[TaskTable, Task], Any]] = {
+    Event.LEASE: lambda table, _: table.lease("v", 1, NOW),
+    Event.ACK: lambda table, task: table.ack(task.id, task.token, OUTPUTS, NOW),
+    Event.RETRY: lambda table, task: table.nack(task.id, task.token, PASSING, NOW),
+    Event.FAIL: lambda table, task: table.nack(task.id, task.token, FINAL, NOW),
+    Event.RELEASE: lambda table, task: table.release(task.id, task.token, NOW),
+    Event.CANCEL: lambda table, task: table.cancel(task.id, NOW),
+    Event.REDRIVE: lambda table, task: table.redrive(task, NOW),
+}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", Event)
+def test_every_event_in_every_state_follows_the_transitions_or_changes_nothing(state: State, event: Event) -> None:
+    table, before = in_state(state)
+    table.drain()
+    try:
+        EVENTS[event](table, before)
+    except LeaseLostError:
+        pass
+    after = table.get("task1")
+    assert after is not None
+    if (state, event) in TRANSITIONS:
+        assert after.state is TRANSITIONS[state, event]
+        assert table.drain() == [after]
+    else:
+        assert after == before
+        assert not table.dirty
+
+
+@pytest.mark.parametrize("end", [Event.ACK, Event.RETRY, Event.FAIL, Event.RELEASE])
+def test_a_stale_token_changes_nothing_and_the_error_tells_the_story(end: Event) -> None:
+    """Invariant 3."""
+    table, first = in_state(State.LEASED)
+    table.reap(NOW + 100)
+    (second,) = table.lease("v", 1, NOW + 200)
+    assert second.token > first.token
+    with pytest.raises(LeaseLostError, match="attempt 1 on w: retry \\(lease_expired\\)"):
+        EVENTS[end](table, first)
+    assert table.get("task1") == second
+
+
+def test_an_ack_again_does_what_one_does() -> None:
+    """Invariant 11."""
+    table, task = in_state(State.SUCCEEDED)
+    assert table.ack(task.id, task.token, (), NOW + 9) == task
+
+
+def test_a_submission_again_does_what_one_does() -> None:
+    """Invariant 11."""
+    table = new_table()
+    first = table.submit([spec(1), spec(2)], NOW)
+    assert table.submit([spec(2), spec(1)], NOW + 1) == [first[1], first[0]]
+    assert sum(table.counts().values()) == 2
+
+
+def test_an_id_cannot_be_used_for_something_else() -> None:
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    other = TaskSpec("task1", BlobSource("inputs/other"), (OutputSpec("image", ""),))
+    with pytest.raises(TaskConflictError):
+        table.submit([spec(2), other], NOW)
+    assert table.get("task2") is None
+
+
+def test_a_full_queue_takes_all_of_a_submission_or_nothing() -> None:
+    """Invariant 9."""
+    table = new_table(Policy(3, max_live=2, lease_s=60, backoff=Backoff(1, 8)))
+    table.submit([spec(1)], NOW)
+    with pytest.raises(QueueFullError, match="max_live_tasks"):
+        table.submit([spec(2), spec(3)], NOW)
+    assert table.live == 1
+
+
+def test_tasks_are_leased_in_order_of_submission() -> None:
+    table = new_table()
+    table.submit([spec(number) for number in range(5)], NOW)
+    assert [task.id for task in table.lease("w", 3, NOW)] == ["task0", "task1", "task2"]
+    assert [task.id for task in table.lease("v", 3, NOW)] == ["task3", "task4"]
+
+
+def test_a_passing_failure_waits_and_is_tried_until_the_attempts_are_used_up() -> None:
+    """Invariant 6."""
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    for attempt in range(1, 4):
+        now = NOW + 100 * attempt
+        (task,) = table.lease("w", 1, now)
+        assert task.attempts == attempt
+        task = table.nack(task.id, task.token, PASSING, now)
+        if attempt < 3:
+            assert now <= task.ready_at <= now + 2 ** (attempt - 1)
+    assert (task.state, task.failure) == (State.FAILED, PASSING)
+    assert [past.number for past in task.history] == [1, 2, 3]
+
+
+def test_a_failure_that_cannot_pass_is_final_at_once() -> None:
+    """Invariant 7."""
+    table, task = in_state(State.LEASED)
+    assert table.nack(task.id, task.token, FINAL, NOW).state is State.FAILED
+
+
+def test_a_redriven_dead_letter_has_all_its_attempts_again_and_keeps_its_history() -> None:
+    table, dead = in_state(State.FAILED)
+    table.forget([dead])
+    task = table.redrive(dead, NOW)
+    assert (task.state, task.attempts, len(task.history)) == (State.QUEUED, 0, 1)
+    assert [leased.id for leased in table.lease("w", 1, NOW)] == ["task1"]
+
+
+def test_when_a_worker_dies_the_first_of_its_tasks_is_charged_and_the_others_go_back_unharmed() -> None:
+    """Invariant 6."""
+    table = new_table()
+    table.submit([spec(number) for number in range(3)], NOW)
+    table.lease("w", 3, NOW)
+    first, *others = table.lose_worker("w", NOW)
+    assert (first.attempts, first.alone, first.failure and first.failure.code) == (1, True, "worker_died")
+    assert [(task.attempts, task.alone, task.history) for task in others] == [(0, False, ())] * 2
+
+
+def test_a_suspect_is_leased_alone() -> None:
+    """Invariant 6."""
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    table.lease("w", 1, NOW)
+    table.lose_worker("w", NOW)
+    now = NOW + 50
+    table.submit([spec(2), spec(3)], now)
+    assert [task.id for task in table.lease("w", 3, now)] == ["task1"]
+    assert table.lease("w", 3, now) == []
+    assert [task.id for task in table.lease("v", 3, now)] == ["task2", "task3"]
+
+
+def test_a_busy_worker_does_not_get_a_suspect_nor_anything_past_it() -> None:
+    table = new_table()
+    table.submit([spec(1), spec(2)], NOW)
+    table.lease("w", 1, NOW)
+    table.lease("v", 1, NOW)
+    table.lose_worker("w", NOW)
+    table.submit([spec(3)], NOW)
+    assert table.lease("v", 2, NOW + 50) == []
+    assert [task.id for task in table.lease("u", 2, NOW + 50)] == ["task1"]
+
+
+def test_renewed_leases_live_on_and_others_expire() -> None:
+    table = new_table()
+    table.submit([spec(1), spec(2)], NOW)
+    kept, lost = table.lease("w", 2, NOW)
+    table.renew("w", [kept.token, 12345], NOW + 40)
+    assert table.next_event_at() == NOW + 60
+    assert [task.id for task in table.reap(NOW + 70)] == [lost.id]
+    assert table.get(kept.id) == kept
+    assert [task.id for task in table.reap(NOW + 101)] == [kept.id]
+
+
+def test_what_a_worker_never_heard_of_goes_back_uncharged() -> None:
+    table = new_table()
+    table.submit([spec(1), spec(2)], NOW)
+    heard, unheard = table.lease("w", 2, NOW)
+    table.give_back("w", {heard.token}, NOW)
+    task = table.get(unheard.id)
+    assert task is not None
+    assert (task.state, task.attempts) == (State.QUEUED, 0)
+    assert table.tokens("w") == (heard.token,)
+
+
+def test_forgotten_tasks_still_count() -> None:
+    """Invariant 5."""
+    table, task = in_state(State.SUCCEEDED)
+    table.forget([task])
+    assert table.get(task.id) is None
+    assert table.counts()[State.SUCCEEDED] == 1
+    with pytest.raises(TaskNotFoundError):
+        table.cancel(task.id, NOW)
+
+
+def test_heaps_stay_small_over_many_leases() -> None:
+    """Invariant 9."""
+    table = new_table()
+    for number in range(5000):
+        table.submit([spec(number)], NOW)
+        (task,) = table.lease("w", 1, NOW)
+        table.forget([table.ack(task.id, task.token, OUTPUTS, NOW)])
+    table.drain()
+    assert len(table._expiry) < 2000  # noqa: SLF001  # what must not grow
+
+
+class Histories(RuleBasedStateMachine):
+    """Random histories, checked against a naive account of who holds what."""
+
+    tasks = Bundle("tasks")
+    leases = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.table = new_table()
+        self.journal: dict[str, Task] = {}
+        self.submitted = 0
+        self.commits: dict[str, int] = {}
+        self.tokens: list[int] = []
+
+    def current(self, task_id: str) -> Task:
+        task = self.table.get(task_id) or self.journal.get(task_id)
+        assert task is not None, "a task vanished"
+        return task
+
+    @rule(target=tasks)
+    def submit(self) -> Any:
+        if self.table.live >= POLICY.max_live:
+            with pytest.raises(QueueFullError):
+                self.table.submit([spec(self.submitted)], self.now)
+            return multiple()
+        (task,) = self.table.submit([spec(self.submitted)], self.now)
+        self.submitted += 1
+        return task.id
+
+    @rule(target=leases, worker=st.sampled_from("uvw"), want=st.integers(1, 4))
+    def lease(self, worker: str, want: int) -> Any:
+        granted = self.table.lease(worker, want, self.now)
+        assert len(granted) <= want
+        for task in granted:
+            assert task.ready_at <= self.now
+            assert all(task.token > token for token in self.tokens), "a token came twice"
+            self.tokens.append(task.token)
+        held = [self.table.get(task_id) for task_id in self.table._held[worker].values()]  # noqa: SLF001
+        assert not any(task and task.alone for task in held) or len(held) == 1, "a suspect is not alone"
+        return multiple(*granted)
+
+    def settle(self, lease: Task, end: Callable[[], Task], after: set[State]) -> None:
+        before = self.current(lease.id)
+        current = before.lease is not None and before.lease.token == lease.token
+        repeated = before.state is State.SUCCEEDED and before.token == lease.token
+        try:
+            task = end()
+        except (LeaseLostError, TaskNotFoundError):
+            assert not current, "a valid lease was refused"
+            assert self.current(lease.id) == before
+            return
+        if current:
+            assert task.state in after
+            if task.state is State.SUCCEEDED:
+                self.commits[task.id] = self.commits.get(task.id, 0) + 1
+        else:
+            assert repeated, "a stale token was accepted"
+            assert task == before
+
+    @rule(lease=leases)
+    def ack(self, lease: Task) -> None:
+        self.settle(lease, lambda: self.table.ack(lease.id, lease.token, OUTPUTS, self.now), {State.SUCCEEDED})
+
+    @rule(lease=consumes(leases), failure=st.sampled_from([PASSING, FINAL]), alone=st.booleans())
+    def nack(self, lease: Task, failure: Failure, alone: bool) -> None:  # noqa: FBT001  # drawn by name
+        self.settle(
+            lease,
+            lambda: self.table.nack(lease.id, lease.token, failure, self.now, alone=alone),
+            {State.FAILED, State.QUEUED} if failure.passing else {State.FAILED},
+        )
+
+    @rule(lease=consumes(leases))
+    def release(self, lease: Task) -> None:
+        self.settle(lease, lambda: self.table.release(lease.id, lease.token, self.now), {State.QUEUED})
+
+    @rule(task_id=tasks)
+    def cancel(self, task_id: str) -> None:
+        before = self.current(task_id)
+        try:
+            after = self.table.cancel(task_id, self.now)
+        except TaskNotFoundError:
+            assert before.state.finished
+            return
+        assert after == before if before.state.finished else after.state is State.CANCELLED
+
+    @rule(task_id=tasks)
+    def redrive(self, task_id: str) -> None:
+        before = self.current(task_id)
+        if before.state is State.FAILED and self.table.live < POLICY.max_live:
+            assert self.table.redrive(before, self.now).state is State.QUEUED
+
+    @rule(worker=st.sampled_from("uvw"))
+    def lose_worker(self, worker: str) -> None:
+        self.table.lose_worker(worker, self.now)
+        assert self.table.tokens(worker) == ()
+
+    @rule(seconds=st.floats(0, 100))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.table.reap(self.now)
+
+    @rule()
+    def commit(self) -> None:
+        changed = self.table.drain()
+        self.journal |= {task.id: task for task in changed}
+        self.table.forget(changed)
+
+    @rule()
+    def restart(self) -> None:
+        """Start again from the journal, after everything was committed."""
+        self.commit()
+        counts = {state: sum(task.state is state for task in self.journal.values()) for state in State}
+        table = TaskTable(POLICY, self.table.token + (1 << 32), self.submitted + 1, counts, random.Random(2))
+        table.restore([task for task in self.journal.values() if not task.state.finished], self.now)
+        self.table = table
+
+    @invariant()
+    def nothing_vanishes(self) -> None:
+        """Invariant 5."""
+        assert sum(self.table.counts().values()) == self.submitted
+
+    @invariant()
+    def the_counts_are_those_of_the_tasks(self) -> None:
+        current = [self.current(f"task{number}") for number in range(self.submitted)]
+        assert self.table.counts() == {state: sum(task.state is state for task in current) for state in State}
+
+    @invariant()
+    def each_task_is_committed_at_most_once(self) -> None:
+        """Invariant 3."""
+        assert all(count == 1 for count in self.commits.values())
+
+    @invariant()
+    def attempts_stay_within_the_limit(self) -> None:
+        """Invariant 6."""
+        assert all(0 <= task.attempts <= POLICY.max_attempts for task in self.table._tasks.values())  # noqa: SLF001
+
+
+Histories.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+test_random_histories = Histories.TestCase
