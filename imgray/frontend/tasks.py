@@ -103,9 +103,9 @@ async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
     return TaskJson.of(await gateway.cancel(task_id))
 
 
-@router.api_route(
+@router.head("/tasks/{task_id}/outputs/{name}", include_in_schema=False)
+@router.get(
     "/tasks/{task_id}/outputs/{name}",
-    methods=["GET", "HEAD"],
     tags=["tasks"],
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, 304: {"description": "You have it already."}},

@@ -1,0 +1,265 @@
+"""The HTTP interface over the whole service in one process: every route, every documented answer, every bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from pictures import encoded, picture
+
+from imgray.errors import ImgrayError
+from imgray.frontend.ancestors import NOT_READY, READY
+from imgray.frontend.app import create_app
+from imgray.local import LocalCluster
+from imgray.settings import Settings
+from imgray.version import __version__
+
+LIMIT = 200_000
+SLOW = "/".join(["resize:3000,3000,exact", *["resize:2999,2999,exact", "resize:3000,3000,exact"] * 25])
+
+
+@asynccontextmanager
+async def http(folder: Path, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
+    chosen = Settings.having(**{"data": folder, "workers": 1, "max_body_bytes": LIMIT, **settings})
+    async with LocalCluster(chosen) as cluster:
+        app = create_app(chosen, lambda: cluster.gateway)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                yield client
+
+
+async def finished(client: httpx.AsyncClient, location: str) -> dict[str, object]:
+    answer = await client.get(location, params={"wait_s": 30})
+    assert answer.status_code == 200
+    task: dict[str, object] = answer.json()
+    return task
+
+
+async def test_the_ancestors_journey(tmp_path: Path) -> None:
+    """DESIGN: upload, poll, download, exactly as the first application did."""
+    image = picture("RGBA")
+    async with http(tmp_path) as client:
+        assert 'name="uploadfile"' in (await client.get("/")).text
+        answer = await client.post("/submitTask", files={"uploadfile": ("a.png", encoded(image))})
+        assert answer.status_code == 200
+        task_id = answer.text
+        async with asyncio.timeout(30):
+            while (ready := await client.get("/isReady", params={"id": task_id})).text != READY:
+                assert ready.text == NOT_READY
+                await asyncio.sleep(0.01)
+        answer = await client.get("/getImage", params={"id": task_id})
+    assert answer.headers["content-type"] == "image/png"
+    result = Image.open(io.BytesIO(answer.content))
+    expected = np.asarray(image)[..., [1, 0, 2]]
+    assert np.array_equal(np.asarray(result.convert("RGBA"))[..., :3], expected)
+    assert np.asarray(result.convert("RGBA"))[..., 3].min() == 255
+
+
+async def test_the_ancestors_errors(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        for method, path in (("GET", "/submitTask"), ("POST", "/isReady"), ("DELETE", "/getImage")):
+            answer = await client.request(method, path)
+            assert (answer.status_code, "Use " in answer.text) == (400, True)
+        for path in ("/isReady", "/getImage"):
+            missing, unknown = await client.get(path), await client.get(path, params={"id": "nope"})
+            assert (missing.status_code, "?id=" in missing.text) == (400, True)
+            assert (unknown.status_code, unknown.text) == (404, "There is no task 'nope'.")
+        wrong = await client.post("/submitTask", files={"file": ("a.png", png)})
+        assert (wrong.status_code, "'uploadfile'" in wrong.text) == (400, True)
+        no_form = await client.post("/submitTask", content=png)
+        assert (no_form.status_code, "multipart/form-data" in no_form.text) == (400, True)
+        text = await client.post("/submitTask", files={"uploadfile": ("a.png", b"hello")})
+        assert (text.status_code, "looks like text" in text.text) == (415, True)
+
+
+async def test_a_failed_task_of_the_ancestors_says_why(tmp_path: Path) -> None:
+    data = bytearray(encoded(picture(size=(200, 200))))
+    data[len(data) // 2] ^= 0xFF  # whole at the door, corrupt inside
+    async with http(tmp_path) as client:
+        task_id = (await client.post("/submitTask", files={"uploadfile": ("a.png", bytes(data))})).text
+        await finished(client, f"/v1/tasks/{task_id}")
+        ready, image = [await client.get(path, params={"id": task_id}) for path in ("/isReady", "/getImage")]
+    assert (ready.status_code, ready.text.startswith("Your image failed: The image is")) == (200, True)
+    assert (image.status_code, "The image is" in image.text) == (422, True)
+
+
+async def test_a_raw_upload_is_accepted_processed_and_fetched(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        params = {"pipeline": "swap:rg/convert:webp", "label": "my café.png"}
+        answer = await client.post("/v1/tasks", params=params, content=png)
+        assert answer.status_code == 202
+        task = await finished(client, answer.headers["location"])
+        (output,) = task["outputs"]
+        assert (task["state"], task["label"], output["format"]) == ("succeeded", "my café.png", "webp")
+        fetched = await client.get(output["url"])
+        assert (fetched.status_code, fetched.headers["content-type"]) == (200, "image/webp")
+        assert len(fetched.content) == output["size_bytes"]
+        assert "my%20caf%C3%A9.webp" in fetched.headers["content-disposition"]
+        known = await client.get(output["url"], headers={"If-None-Match": fetched.headers["etag"]})
+        assert (known.status_code, known.content) == (304, b"")
+        head = await client.head(output["url"])
+        assert (head.status_code, head.headers["content-length"]) == (200, str(output["size_bytes"]))
+
+
+async def test_a_form_is_accepted_too(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        answer = await client.post("/v1/tasks", files={"image": ("a.png", png)}, data={"pipeline": "rotate:90"})
+        task = await finished(client, answer.headers["location"])
+    (output,) = task["outputs"]
+    assert (task["label"], output["width"], output["height"]) == ("a.png", 24, 32)
+
+
+async def test_bad_requests_have_a_code_of_their_own_and_the_next_one_works(tmp_path: Path, png: bytes) -> None:
+    """Invariant 7."""
+    jpeg = encoded(picture(size=(300, 300)), "JPEG")
+    big = encoded(Image.new("1", (2000, 2000)))
+    async with http(tmp_path, max_pixels=1_000_000) as client:
+        for content, params, status, code in (
+            (b"", {}, 400, "image_empty"),
+            (b"hello, world", {}, 415, "not_an_image"),
+            (png[:-20], {}, 422, "image_truncated"),
+            (jpeg[: len(jpeg) // 2], {}, 422, "image_truncated"),
+            (big, {}, 413, "too_many_pixels"),
+            (b"x" * (LIMIT + 1), {}, 413, "body_too_large"),
+            (b"x" * (LIMIT * 3), {}, 413, "body_too_large"),
+            (png, {"pipeline": "swop:rg"}, 400, "unknown_operation"),
+            (png, {"pipeline": "swap:rr"}, 400, "bad_argument"),
+            (png, {"pipeline": "swap:rg/"}, 400, "bad_pipeline"),
+        ):
+            answer = await client.post("/v1/tasks", params=params, content=content)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert set(answer.json()) == {"code", "message"}
+            assert (await client.post("/v1/tasks", content=png)).status_code == 202
+
+
+async def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 50_000
+            yield b"x" * 50_000
+
+    async with http(tmp_path) as client:
+        answer = await asyncio.wait_for(client.post("/v1/tasks", content=endless()), 10)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert sent < 10 * LIMIT
+
+
+async def test_unknown_things_and_wrong_methods(tmp_path: Path) -> None:
+    async with http(tmp_path) as client:
+        for method, path, status, code in (
+            ("GET", "/v1/tasks/nope", 404, "task_not_found"),
+            ("DELETE", "/v1/tasks/nope", 404, "task_not_found"),
+            ("GET", "/v1/tasks/nope/outputs/image", 404, "task_not_found"),
+            ("GET", "/nowhere", 404, "route_not_found"),
+            ("PUT", "/v1/tasks", 405, "method_not_allowed"),
+            ("GET", "/v1/tasks?limit=0", 400, "bad_request"),
+            ("GET", "/v1/tasks?limit=1001", 400, "bad_request"),
+            ("GET", "/v1/tasks?state=lost", 400, "bad_request"),
+            ("GET", "/v1/tasks?cursor=x", 400, "bad_request"),
+            ("GET", "/v1/tasks?cursor=99999999999999999999", 400, "bad_request"),
+            ("GET", "/v1/tasks/nope?wait_s=-1", 400, "bad_request"),
+        ):
+            answer = await client.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (status, code), path
+        assert (await client.get("/v1/tasks/nope")).json()["task_id"] == "nope"
+
+
+async def test_an_output_that_is_not_there_yet_or_never_will_be(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        location = (await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)).headers["location"]
+        early = await client.get(f"{location}/outputs/image")
+        assert (early.status_code, early.json()["code"]) == (409, "task_not_ready")
+        other = await client.get(f"{location}/outputs/other")
+        assert (other.status_code, other.json()["code"]) == (404, "output_not_found")
+        cancelled = await client.delete(location)
+        assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
+        late = await client.get(f"{location}/outputs/image")
+        assert (late.status_code, late.json()["code"]) == (410, "task_cancelled")
+
+
+async def test_a_full_queue_says_when_to_come_again(tmp_path: Path, png: bytes) -> None:
+    """Invariant 9."""
+    async with http(tmp_path, max_live_tasks=1) as client:
+        first = await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)
+        second = await client.post("/v1/tasks", content=png)
+        assert (second.status_code, second.json()["code"]) == (429, "queue_full")
+        assert int(second.headers["retry-after"]) >= 1
+        await client.delete(first.headers["location"])
+
+
+async def test_lists_page_and_filter(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        locations = [(await client.post("/v1/tasks", content=png)).headers["location"] for _ in range(7)]
+        for location in locations:
+            await finished(client, location)
+        seen: list[str] = []
+        cursor = ""
+        while cursor is not None:
+            page = (await client.get("/v1/tasks", params={"limit": 3, "cursor": cursor})).json()
+            seen += [f"/v1/tasks/{task['id']}" for task in page["tasks"]]
+            cursor = page["next_cursor"]
+        assert seen == locations[::-1]
+        assert len((await client.get("/v1/tasks?state=succeeded")).json()["tasks"]) == 7
+        assert (await client.get("/v1/tasks?state=failed&state=queued")).json() == {"tasks": [], "next_cursor": None}
+
+
+async def test_waiting_ends_as_soon_as_the_task_has(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        location = (await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)).headers["location"]
+        waiting = asyncio.ensure_future(client.get(location, params={"wait_s": 50}))
+        await client.delete(location)
+        assert (await asyncio.wait_for(waiting, 10)).json()["state"] == "cancelled"
+
+
+async def test_the_service_describes_itself(tmp_path: Path) -> None:
+    async with http(tmp_path) as client:
+        assert (await client.get("/healthz")).text == "ok"
+        async with asyncio.timeout(30):
+            while (await client.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.01)
+        status = (await client.get("/v1/status")).json()
+        assert (status["version"], status["submitted"], status["workers"]) == (__version__, 0, 1)
+        (worker,) = (await client.get("/v1/workers")).json()
+        assert worker["name"] == "worker-1"
+        operations = {operation["name"]: operation for operation in (await client.get("/v1/operations")).json()}
+        assert operations["resize"]["arguments"]["properties"]["mode"]["enum"] == ["fit", "fill", "exact"]
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        assert {"/v1/tasks", "/v1/tasks/{task_id}", "/v1/tasks/{task_id}/outputs/{name}"} <= set(paths)
+
+
+async def test_without_a_worker_the_service_is_alive_but_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalCluster, "add_worker", lambda *_: None)
+    async with http(tmp_path) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
+
+
+async def test_pages_load_nothing_from_other_hosts(tmp_path: Path) -> None:
+    async with http(tmp_path) as client:
+        for path in ("/", "/docs"):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert not any(f'{attribute}="{scheme}' in answer.text for attribute in ("src", "href") for scheme in ("http", "//"))
+
+
+async def test_a_defect_answers_like_every_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with http(tmp_path) as client:
+        monkeypatch.setattr("imgray.gateway.Gateway.get", broken)
+        answer = await client.get("/v1/tasks/x")
+    assert (answer.status_code, answer.json()["code"]) == (500, ImgrayError.code)
