@@ -24,6 +24,8 @@ from imgray.task import Failure, TaskSpec
 
 HEADER = struct.Struct("!Q")
 
+OUT_OF_MEMORY = Failure("out_of_memory", 422, "The image needs more memory than a worker has.")
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -125,7 +127,7 @@ class Runner:
         except ImgrayError as error:
             failure = Failure.of(error)
         except MemoryError:
-            failure = Failure("out_of_memory", 422, "The image needs more memory than a worker has.")
+            failure = OUT_OF_MEMORY
         except Exception as error:  # noqa: BLE001  # a defect of ours must not end the other attempts
             failure = Failure("internal_error", 500, f"Unexpected {type(error).__name__}: {error}")
         return Result(run.token, time.perf_counter() - started, products, failure)

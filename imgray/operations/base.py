@@ -30,7 +30,7 @@ class Operation(BaseModel):
         schema = cls.model_json_schema()
         return {
             "name": cls.name,
-            "summary": inspect.cleandoc(cls.__doc__ or ""),
+            "summary": inspect.cleandoc(cls.__doc__ or "").replace("``", "`"),
             "example": cls.example,
             "arguments": {"properties": schema.get("properties", {}), "required": schema.get("required", [])},
         }

@@ -1,28 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
 from imgray.errors import NotLoopbackError
 from imgray.settings import Settings
-
-REFERENCE = Path(__file__).parents[2] / "docs" / "settings.md"
-
-
-@pytest.mark.parametrize("name", list(Settings.model_fields))
-def test_every_setting_is_in_the_reference_with_its_default_and_meaning(name: str) -> None:
-    field = Settings.model_fields[name]
-    default = getattr(Settings(), name)
-    shown = "" if default in {"", ()} else f"`{default}`"
-    assert f"| `IMGRAY_{name.upper()}` | {shown} | {field.description} |" in REFERENCE.read_text(encoding="utf-8")
-
-
-def test_the_reference_names_no_setting_that_does_not_exist() -> None:
-    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
-    documented = [line.split("`")[1] for line in lines if line.startswith("| `IMGRAY_")]
-    assert documented == [f"IMGRAY_{name.upper()}" for name in Settings.model_fields]
 
 
 def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,100 @@
+"""The bulk job against `concurrent.futures.ProcessPoolExecutor` with the same function and as many processes.
+
+Both read each image from a file, process it and write the result, synced, to a file. imgray also journals every task.
+Start-up is left out on both sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+
+from imgray.actors.cluster import running_cluster
+from imgray.attempt import Limits, run_attempt
+from imgray.bulk import BulkJob, Ending
+from imgray.gateway import Gateway
+from imgray.pipeline import Pipeline
+from imgray.plan import Item, make_plan
+from imgray.samples import draw_samples
+from imgray.settings import Settings
+from imgray.task import OutputSpec, PathSource, TaskSpec
+
+WARM_UP = 16
+
+
+def one(item: Item, pipeline: str) -> None:
+    """Do what a worker's runner does with one image."""
+    spec = TaskSpec("x", PathSource(str(item.source)), (OutputSpec("image", pipeline, str(item.destination)),))
+    run_attempt(spec, 1, None, Limits(50_000_000, 64 * 2**20, ("/",)), lambda: None)
+
+
+def with_pool(pool: ProcessPoolExecutor, items: list[Item], pipeline: Pipeline) -> float:
+    """Return images per second of a process pool."""
+    begun = time.perf_counter()
+    for _ in pool.map(one, items, [str(pipeline)] * len(items)):
+        pass
+    return len(items) / (time.perf_counter() - begun)
+
+
+def with_imgray(gateway: Gateway, items: list[Item], pipeline: Pipeline) -> float:
+    """Return images per second of imgray."""
+    endings: list[Ending] = []
+    begun = time.perf_counter()
+    asyncio.run(BulkJob(gateway, pipeline, endings.append).run(items))
+    rate = len(items) / (time.perf_counter() - begun)
+    if any(ending.failure for ending in endings) or len(endings) != len(items):
+        raise SystemExit("some images failed: the comparison means nothing")
+    return rate
+
+
+def same(items: list[Item], others: list[Item]) -> bool:
+    """Say whether both made the same files."""
+    return all(
+        item.destination.read_bytes() == other.destination.read_bytes()
+        for item, other in zip(items, others, strict=True)
+    )
+
+
+@click.command()
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of images.")
+@click.option("--pattern", default="*.*", help="Which files of it.")
+@click.option("--op", default="swap:rg", help="Pipeline.")
+@click.option("--repeat", default=10, help="How many times each image is in the job.")
+@click.option("--rounds", default=3, help="How often both are measured.")
+@click.option("--workers", default=2)
+def main(photos: Path | None, pattern: str, op: str, repeat: int, rounds: int, workers: int) -> None:
+    """Compare imgray's bulk job with a process pool."""
+    pipeline = Pipeline.parse(op)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        sources = sorted(photos.glob(pattern)) if photos else draw_samples(folder / "samples")
+        for number in range(repeat):
+            (folder / f"in/{number}").mkdir(parents=True)
+            for source in sources:
+                shutil.copy(source, folder / f"in/{number}")
+        ours, theirs = (make_plan([folder / "in"], folder / name, pipeline).items for name in ("ours", "theirs"))
+        settings = Settings(data=folder / "data", workers=workers, file_roots=(Path("/"),))
+        rates: dict[str, list[float]] = {"imgray": [], "pool": []}
+        with running_cluster(settings) as gateway, ProcessPoolExecutor(workers) as pool:
+            with_imgray(gateway, ours[:WARM_UP], pipeline)
+            with_pool(pool, theirs[:WARM_UP], pipeline)
+            for _ in range(rounds):
+                rates["pool"].append(with_pool(pool, theirs, pipeline))
+                rates["imgray"].append(with_imgray(gateway, ours, pipeline))
+        print(f"{len(ours)} images, {workers} processes, {op}; the results are {'' if same(ours, theirs) else 'NOT '}equal")
+    for name, values in rates.items():
+        shown = ", ".join(f"{value:.1f}" for value in values)
+        print(f"{name:8} {statistics.median(values):7.1f} images/s  ({shown})")
+    ratios = sorted(ours / theirs for ours, theirs in zip(rates["imgray"], rates["pool"], strict=True))
+    print(f"ratio    {statistics.median(ratios):7.2f}           ({', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+
+
+if __name__ == "__main__":
+    main()

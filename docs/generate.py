@@ -1,0 +1,136 @@
+"""Write the references in this folder from the classes that they describe: ``python docs/generate.py``.
+
+A test compares them, so that none can be forgotten.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from imgray import errors
+from imgray.errors import ImgrayError
+from imgray.operations import CATALOGUE
+from imgray.runner import OUT_OF_MEMORY
+from imgray.settings import Settings
+
+FOLDER = Path(__file__).parent
+
+
+def settings_page() -> str:
+    """Describe every setting."""
+    defaults = Settings.model_construct()
+    rows = [
+        f"| `IMGRAY_{name.upper()}` | {_default(getattr(defaults, name))} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return _page(
+        """
+        # Settings
+
+        Every setting is read from the environment, as `IMGRAY_` and its name. An option of the command line goes before
+        the environment. Folders in a list (`IMGRAY_FILE_ROOTS`) are written as JSON: `["/pictures", "/results"]`.
+
+        A service passes its settings to every actor it starts, so that a whole cluster agrees on them; a change takes
+        effect when the service is started again.
+
+        | setting | default | meaning |
+        |---|---|---|
+        """,
+        rows,
+    )
+
+
+def errors_page() -> str:
+    """Describe every error code."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ImgrayError)]
+    described = [(kind.status, kind.code, (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
+    described.append((OUT_OF_MEMORY.status, OUT_OF_MEMORY.code, OUT_OF_MEMORY.message))
+    rows = [f"| `{code}` | {status} | {meaning} |" for status, code, meaning in sorted(described)]
+    return _page(
+        """
+        # Error codes
+
+        Every error is answered as `{"code", "message", "task_id"?}` with the status below, raised in Python as the
+        class of `imgray.errors` that has this code, and shown by the command line as `code: message`. The routes of the
+        first image application answer the message alone, as plain text.
+
+        Errors with status 429 and 503 carry `Retry-After`: the same request may succeed later. A task that failed for a
+        passing reason (`worker_died`, `lease_expired`, `task_timeout`, `storage_unavailable`) is tried again by itself,
+        `IMGRAY_MAX_ATTEMPTS` times in all; one that failed because of its input never is.
+
+        | code | status | meaning |
+        |---|---|---|
+        """,
+        rows,
+    )
+
+
+def operations_page() -> str:
+    """Describe every operation."""
+    sections = []
+    for operation in CATALOGUE.values():
+        described = operation.describe()
+        arguments = described["arguments"]
+        rows = [
+            f"| `{name}` | {_kind(schema)} | {_argument_default(schema, name in arguments['required'])} "
+            f"| {schema.get('description', '')} |"
+            for name, schema in arguments["properties"].items()
+        ]
+        table = ["| argument | values | default | meaning |", "|---|---|---|---|", *rows] if rows else ["No arguments."]
+        sections += ["", f"## {operation.name}", "", described["summary"], "", f"`{operation.example}`", "", *table]
+    return _page(
+        """
+        # Operations
+
+        A pipeline is operations in order, joined by `/`. An operation's arguments follow a colon, by position first and
+        then by name: `swap:rg/resize:320,240,fill/convert:webp,quality=80`. A value with `/`, `,`, `=`, `"` or white
+        space in it is written as a JSON string, in double quotes. The same grammar is used in URLs, on the command line
+        and in Python; its JSON form is a list of objects, `[{"op": "swap", "channels": "rg"}]`.
+
+        A pipeline that does not end in `convert` keeps the format of its input where imgray writes it (PNG, JPEG,
+        WebP), and makes a PNG otherwise. Images are turned upright by their EXIF orientation before anything else.
+        """,
+        sections,
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "operations.md": operations_page,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+def _page(text: str, lines: list[str]) -> str:
+    return inspect.cleandoc(text) + "\n" + "\n".join(lines) + "\n"
+
+
+def _default(value: object) -> str:
+    return "" if value in {"", ()} else f"`{value}`"
+
+
+def _argument_default(schema: dict[str, Any], required: bool) -> str:  # noqa: FBT001  # a column of the table
+    default = schema.get("default")
+    return "required" if required else "none" if default is None else f"`{str(default).lower()}`"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kind = next(option for option in schema.get("anyOf", [schema]) if option.get("type") != "null")
+    if "enum" in kind:
+        return ", ".join(f"`{value}`" for value in kind["enum"])
+    bounds = f" {kind['minimum']} to {kind['maximum']}" if "maximum" in kind else ""
+    pattern = f" matching `{kind['pattern']}`" if "pattern" in kind else ""
+    return f"{kind['type']}{bounds}{pattern}"
+
+
+if __name__ == "__main__":
+    main()
