@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from imgray.errors import RequestError
+from imgray.errors import PassingError, RequestError
 from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
 from imgray.pipeline import Pipeline
@@ -62,6 +62,7 @@ class BulkJob:
         self._pipeline = pipeline
         self._tell = tell
         self._under_way: dict[str, Item] = {}
+        self._submitting: asyncio.Task[None] | None = None
 
     async def run(self, items: Sequence[Item]) -> bool:
         """Process the items. Return False when cancelled: what ran is ended, what waited is taken back."""
@@ -76,29 +77,32 @@ class BulkJob:
         for chunk in _chunks(items):
             while len(self._under_way) > WINDOW - _CHUNK:
                 await self._collect(_WAIT_S)
-            tasks = await self._gateway.submit([self._submission(item) for item in chunk])
-            self._under_way |= {task.id: item for task, item in zip(tasks, chunk, strict=True)}
+            self._submitting = asyncio.get_running_loop().create_task(self._submit(chunk))
+            await asyncio.shield(self._submitting)  # when cancelled, `_stop` must know what was accepted
         while self._under_way:
             await self._collect(_WAIT_S)
+
+    async def _submit(self, items: Sequence[Item]) -> None:
+        tasks = await self._gateway.submit([self._submission(item) for item in items])
+        self._under_way |= {task.id: item for task, item in zip(tasks, items, strict=True)}
 
     async def _collect(self, wait_s: float) -> None:
         for task in await self._master.wait(list(self._under_way), wait_s):
             item = self._under_way.pop(task.id)
-            failure = task.failure
-            if task.state is State.CANCELLED:
-                failure = Failure("task_cancelled", 410, "It was cancelled.")
-            self._tell(Ending(item.source, item.destination, failure))
+            if task.state is not State.CANCELLED:  # a cancelled one was not done, whoever cancelled it
+                self._tell(Ending(item.source, item.destination, task.failure))
 
     async def _stop(self) -> None:
         """Take back what waits; let what runs end, and tell how."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, PassingError):
             async with asyncio.timeout(_STOP_S):
+                if self._submitting is not None:
+                    await self._submitting
                 for ids in _chunks(list(self._under_way)):
                     tasks = await self._master.get(ids)
-                    queued = [task.id for task in tasks if task is not None and task.state is State.QUEUED]
-                    await self._master.cancel(queued)
-                    for task_id in queued:
-                        del self._under_way[task_id]
+                    await self._master.cancel(
+                        [task.id for task in tasks if task is not None and task.state is State.QUEUED]
+                    )
                 while self._under_way:
                     await self._collect(_WAIT_S)
 

@@ -383,6 +383,18 @@ class WorkerDiedError(PassingError):
         return f"The process that ran this attempt died ({self.args[0]})."
 
 
+class InputLostError(ImgrayError):
+    """The input of an accepted task is not in Storage; somebody deleted it there."""
+
+    code = "input_lost"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+
+    def __str__(self) -> str:
+        return f"The input of task '{self.args[0]}' is no longer in the blob store."
+
+
 class LeaseExpiredError(PassingError):
     """The worker was not heard of for ``lease_s``."""
 

@@ -64,8 +64,8 @@ class MasterPort(Protocol):
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
 
-    async def register(self, info: WorkerInfo, held: Sequence[int]) -> None:
-        """Enter a worker, with the tokens that it still works on."""
+    async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
+        """Enter a worker, with the tokens that it still works on and the number of its latest exchange."""
 
     async def exchange(self, request: Exchange) -> Reply:
         """Take a worker's report and answer with more work."""

@@ -9,6 +9,7 @@ import asyncio
 import os
 import platform
 import secrets
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -24,14 +25,15 @@ from imgray.version import __version__
 class LocalCluster:
     """A Master, a Storage and a pool of Workers in the running event loop; use it with ``async with``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
         self.settings = settings
+        self._clock = clock
         self.workers: dict[str, Worker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         self.storage: Storage[bytes] = Storage(self.settings, keep=bytes)
-        self.master = Master(self.settings, self._watch)
+        self.master = Master(self.settings, self._watch, self._clock)
         self.gateway = Gateway(self.master, self.storage, self.settings)
         for number in range(1, (self.settings.workers or 1) + 1):
             self.add_worker(f"worker-{number}")

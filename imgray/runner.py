@@ -50,13 +50,17 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an attempt: products, or a failure (of which the process may have died), or neither: dropped."""
+    """What became of an attempt: products, or a failure (of which the process may have died), or neither: dropped.
+
+    ``unstarted`` says that no runner could be started, so that the task is to be given back.
+    """
 
     token: int
     elapsed_s: float
     products: tuple[Product, ...] = ()
     failure: Failure | None = None
     died: bool = False
+    unstarted: bool = False
 
 
 class _DroppedError(Exception):

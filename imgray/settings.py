@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         return self.data.expanduser().absolute()
 
     @property
+    def longest_park_s(self) -> float:
+        """How long a pull may wait: ``park_s``, but such that a worker that waits renews its leases in time."""
+        return min(self.park_s, self.lease_s / 3)
+
+    @property
     def blobs_url(self) -> str:
         """``blobs``, or the folder beside the journal as a URL."""
         return self.blobs or (self.data_folder / "blobs").as_uri()

@@ -125,7 +125,7 @@ class TaskTable:
             if known is not None and known.spec != spec:
                 raise TaskConflictError(spec.id)
         new = {spec.id: spec for spec in specs if spec.id not in self._tasks}
-        if self.live + len(new) > self._policy.max_live:
+        if new and self.live + len(new) > self._policy.max_live:
             raise QueueFullError(self._policy.max_live)
         for spec in new.values():
             self._put(Task(spec, self._next_seq, State.QUEUED, submitted_at=now, ready_at=now))
@@ -224,6 +224,10 @@ class TaskTable:
             ended.append(self._fail(task, Failure.of(LeaseExpiredError()), now, alone=True))
         return ended
 
+    def renew_all(self, now: float) -> None:
+        """Extend all leases: it was the Master that did not listen, not the workers that did not call."""
+        self._leases = {token: (task_id, now + self._policy.lease_s) for token, (task_id, _) in self._leases.items()}
+
     def give_back(self, worker: str, held: AbstractSet[int], now: float) -> None:
         """Take back, uncharged, what a worker never heard that it was given: its leases but for those it holds."""
         for token, task_id in list(self._held.get(worker, {}).items()):
@@ -250,7 +254,7 @@ class TaskTable:
 
     def restore(self, tasks: Iterable[Task], now: float) -> None:
         """Take over live tasks from the journal. Leases go on: the workers may still be at it, and may ack."""
-        for task in tasks:
+        for task in sorted(tasks, key=lambda task: task.token):  # so that each worker's are in order of grant
             self._tasks[task.id] = task
             if task.lease is not None:
                 self._hold(task, task.lease, now)

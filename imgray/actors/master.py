@@ -72,13 +72,14 @@ class Master:
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._load(self._journal.epoch << _EPOCH_BITS)
-        self._committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
+        self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
+        """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
 
     async def close(self) -> None:
         """Write what is decided, and let go of the journal."""
         with contextlib.suppress(JournalError):
             await self._committed()
-        for task in (self._committer, *self._watches.values()):
+        for task in (self.committer, *self._watches.values()):
             task.cancel()
         if self._alarm:
             self._alarm.cancel()
@@ -184,10 +185,10 @@ class Master:
 
     # For workers
 
-    async def register(self, info: WorkerInfo, held: Sequence[int]) -> None:
+    async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """Enter a worker. Leases of its that it does not hold were granted in a reply that it never got."""
         now = self._clock()
-        self._roster.register(info, now)
+        self._roster.register(info, seq, now)
         self._watch_over(info.id)
         self._table.give_back(info.id, set(held), now)
         self._table.renew(info.id, held, now)
@@ -207,24 +208,32 @@ class Master:
             return Reply(request.seq, unknown=True)
         self._table.renew(request.worker, request.held, now)
         refused = [outcome.token for outcome in request.outcomes if not await self._settle(member, outcome, now)]
+        if self._roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
+            return Reply(request.seq, unknown=True)
         if member.advance(request.seq, request.received):
             self._unpark(request.worker)
-            if not (self._grant(member, request.want, now) or member.unreceived or request.outcomes):
+            granted = self._grant(member, request.want, now)
+            if not (granted or member.unreceived or request.outcomes or self._void(request)):
                 self._decided()
                 await self._park(request)
         self._decided()
         await self._committed()
-        if self._roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
+        if self._roster.get(request.worker) is not member:
             return Reply(request.seq, unknown=True)
-        settled = {outcome.token for outcome in request.outcomes}
-        valid = settled.union(self._table.tokens(request.worker))
-        void = [token for token in request.held if token not in valid]
-        return Reply(request.seq, member.grants(), (*refused, *void))
+        valid = set(self._table.tokens(request.worker))
+        grants = tuple(grant for grant in member.grants() if grant.token in valid)
+        return Reply(request.seq, grants, (*refused, *self._void(request)))
+
+    def _void(self, request: Exchange) -> list[int]:
+        """List the tokens that a worker holds, and does not report, but that are no longer its."""
+        valid = {outcome.token for outcome in request.outcomes}.union(self._table.tokens(request.worker))
+        return [token for token in request.held if token not in valid]
 
     async def _settle(self, member: Member, outcome: Outcome, now: float) -> bool:
         """Enter an outcome; return False when its lease is lost."""
         task = self._table.get(outcome.task_id)
         if task is None:
+            self._decided()  # what was settled before this must not be seen by others before it is on disk
             (task,) = await self._read([outcome.task_id])
             return task is not None and task.state is State.SUCCEEDED and task.token == outcome.token
         try:
@@ -251,12 +260,12 @@ class Master:
         return bool(tasks)
 
     async def _park(self, request: Exchange) -> None:
-        """Hold a pull until there is something to say, or for ``park_s``."""
+        """Hold a pull until there is something to say, or for ``longest_park_s``."""
         parked = _Parked(request.seq, request.want, asyncio.get_running_loop().create_future())
         self._parked[request.worker] = parked
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(parked.woken, self._settings.park_s)
+                await asyncio.wait_for(parked.woken, self._settings.longest_park_s)
         finally:
             if self._parked.get(request.worker) is parked:
                 del self._parked[request.worker]
@@ -318,10 +327,13 @@ class Master:
         at = self._table.next_event_at()
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = None if at is None else asyncio.get_running_loop().call_later(max(at - now, 0), self._ring)
+        self._alarm = None if at is None else asyncio.get_running_loop().call_later(max(at - now, 0), self._ring, at)
 
-    def _ring(self) -> None:
-        for task in self._table.reap(self._clock()):
+    def _ring(self, at: float) -> None:
+        now = self._clock()
+        if now - at > _LATE_S:  # this process was frozen, and the workers' calls wait in its queue
+            self._table.renew_all(now)
+        for task in self._table.reap(now):
             log.warning("action=reap task=%s %s", task.id, task.story())
         self._decided()
 
@@ -402,5 +414,6 @@ class Master:
         return [task for task in (await self._all(ids)).values() if task.state.finished]
 
 
+_LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
 _EPOCH_BITS = 32
 """A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""

@@ -43,6 +43,7 @@ class MasterActor(Master):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, _outlive)
+        self.committer.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
 
 
 class StorageActor(Storage[Any]):
@@ -90,7 +91,7 @@ async def _outlive(worker_id: str) -> None:
 class _Remote:
     """Calls an actor by name, and calls again while it is away: every call of theirs may be repeated."""
 
-    def __init__(self, name: str, unavailable: PassingError, settings: Settings) -> None:
+    def __init__(self, name: str, unavailable: type[PassingError], settings: Settings) -> None:
         self._name = name
         self._unavailable = unavailable
         self._timeout_s = settings.call_timeout_s
@@ -115,7 +116,7 @@ class _Remote:
             except (TimeoutError, RayError, ValueError):  # ValueError: no actor has this name (yet)
                 self._actor = None
                 if time.monotonic() + delay_s >= deadline:
-                    raise self._unavailable from None
+                    raise self._unavailable from None  # a new one each time: an exception keeps what it passed through
             await asyncio.sleep(delay_s)
         raise AssertionError("the delays never end")
 
@@ -129,8 +130,8 @@ class RemoteMaster(_Remote):
     """The Master, wherever it is."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(MASTER, MasterUnavailableError(), settings)
-        self._park_s = settings.park_s
+        super().__init__(MASTER, MasterUnavailableError, settings)
+        self._park_s = settings.longest_park_s
 
     async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
         """See `Master.submit`."""
@@ -164,9 +165,9 @@ class RemoteMaster(_Remote):
         """See `Master.workers`."""
         return await self._call("workers")  # type: ignore[no-any-return]
 
-    async def register(self, info: WorkerInfo, held: Sequence[int]) -> None:
+    async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """See `Master.register`."""
-        await self._call("register", info, held)
+        await self._call("register", info, held, seq)
 
     async def exchange(self, request: Exchange) -> Reply:
         """See `Master.exchange`."""
@@ -177,7 +178,7 @@ class RemoteStorage(_Remote):
     """Storage, wherever it is."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(STORAGE, StorageUnavailableError(), settings)
+        super().__init__(STORAGE, StorageUnavailableError, settings)
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """See `Storage.put`."""

@@ -49,11 +49,9 @@ class Roster:
     def __len__(self) -> int:
         return len(self._members)
 
-    def register(self, info: WorkerInfo, now: float) -> bool:
-        """Enter a worker afresh; return True when it was not there before."""
-        new = info.id not in self._members
-        self._members[info.id] = Member(info, now, now)
-        return new
+    def register(self, info: WorkerInfo, seq: int, now: float) -> None:
+        """Enter a worker afresh; what it sent up to number ``seq`` counts as overtaken."""
+        self._members[info.id] = Member(info, now, now, seq)
 
     def seen(self, worker: str, now: float) -> Member | None:
         """Return a worker that has called, or None when it is not registered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
@@ -20,6 +21,8 @@ from imgray.task import Failure
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 2**20  # how much asyncio buffers of a runner's results
+_END_GRACE_S = 1.0  # how long a process may live without its pipe
+_KILL_GRACE_S = 10.0  # how long a killed process may take to be gone
 _DROP_GRACE_S = 2.0  # how long a dropped attempt may go on to the end of its operation before its process is ended
 _RESTART = Backoff(base_s=0.2, cap_s=10.0)
 
@@ -27,24 +30,30 @@ _RESTART = Backoff(base_s=0.2, cap_s=10.0)
 class Supervisor:
     """An ever-present runner: attempts go in, each gives exactly one result, in the order in which they were sent.
 
-    When the process dies, the attempt that ran gets a result that says so, and the others run in a new process.
+    When the process dies, the attempt that ran gets a result that says so, and the others run in a new process. When no
+    process can be started, all are given back.
     """
 
-    def __init__(self, limits: Limits, timeout_s: float, on_result: Callable[[Result], None]) -> None:
+    def __init__(
+        self, limits: Limits, timeout_s: float, on_ready: Callable[[], None], on_result: Callable[[Result], None]
+    ) -> None:
         self._limits = limits
         self._timeout_s = timeout_s
+        self._on_ready = on_ready
         self._on_result = on_result
         self._unfinished: dict[int, Run] = {}  # by token, the running one first
+        self._dropped: set[int] = set()
         self._process: asyncio.subprocess.Process | None = None
-        self._ready = False
-        self._verdict: ImgrayError | None = None  # why we ended the process, when it was us
+        self._verdict: tuple[int, ImgrayError] | None = None  # the attempt that we ended the process for, and why
         self._timer: asyncio.TimerHandle | None = None
         self._rng = random.Random()  # noqa: S311  # jitter
+        self.ready = False
+        """True while a process is there that has started; work sent meanwhile waits for it."""
 
     @property
     def pid(self) -> int | None:
         """The id of the present process, once it is ready."""
-        return self._process.pid if self._process and self._ready else None
+        return self._process.pid if self._process and self.ready else None
 
     def send(self, run: Run) -> None:
         """Queue an attempt."""
@@ -57,6 +66,7 @@ class Supervisor:
         """Say that an attempt is no longer wanted. Its result comes soon, and empty unless it was done already."""
         if token not in self._unfinished:
             return
+        self._dropped.add(token)
         self._write(Drop(token))
         if token == self._running:
             asyncio.get_running_loop().call_later(_DROP_GRACE_S, self._end_dropped, token)
@@ -68,19 +78,22 @@ class Supervisor:
             while True:
                 process = self._process = await self._start()
                 await self._serve(process)
-                how = await self._ended(process)
+                started, self.ready = self.ready, False
+                how = await _ended(process)
                 log.warning("action=runner-ended pid=%d how=%r", process.pid, how)
-                if self._ready:
+                if started:
                     failures = 0
                     self._blame(how)
                 else:  # no attempt is at fault when the program cannot even start
                     failures += 1
+                    self._give_back()
                     await asyncio.sleep(_RESTART.delay_s(failures, self._rng))
         finally:
             if self._timer:
                 self._timer.cancel()
             if self._process is not None:
-                await self._ended(self._process)
+                self._kill()
+                await _ended(self._process)
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -94,7 +107,10 @@ class Supervisor:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         self._process = process
+        self._verdict = None
         self._write(self._limits)
+        for token in self._dropped & self._unfinished.keys():
+            self._end(Result(token, 0.0))
         for run in self._unfinished.values():
             self._write(run)
         self._restart_timer()
@@ -102,15 +118,14 @@ class Supervisor:
 
     async def _serve(self, process: asyncio.subprocess.Process) -> None:
         """Pass on results until the process ends."""
-        self._ready = False
         while True:
             match await _read(process):
                 case Ready():
-                    self._ready = True
-                case Result() as result:
-                    self._unfinished.pop(result.token, None)
+                    self.ready = True
                     self._restart_timer()
-                    self._on_result(result)
+                    self._on_ready()
+                case Result() as result:
+                    self._end(result)
                 case _:
                     return
 
@@ -119,9 +134,19 @@ class Supervisor:
         token = self._running
         if token is None:
             return
-        error, self._verdict = self._verdict or WorkerDiedError(how), None
-        del self._unfinished[token]
-        self._on_result(Result(token, self._timeout_s, failure=Failure.of(error), died=True))
+        guilty, error = self._verdict or (token, WorkerDiedError(how))
+        if guilty == token:  # else it had ended just before we ended the process: nobody is to blame
+            self._end(Result(token, self._timeout_s, failure=Failure.of(error), died=True))
+
+    def _give_back(self) -> None:
+        for token in list(self._unfinished):
+            self._end(Result(token, 0.0, unstarted=True))
+
+    def _end(self, result: Result) -> None:
+        if self._unfinished.pop(result.token, None) is not None:
+            self._dropped.discard(result.token)
+            self._restart_timer()
+            self._on_result(result)
 
     @property
     def _running(self) -> int | None:
@@ -131,30 +156,44 @@ class Supervisor:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._unfinished:
-            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._end_hung)
+        token = self._running
+        if token is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._end_hung, token)
 
-    def _end_hung(self) -> None:
-        self._verdict = TaskTimeoutError(self._timeout_s)
+    def _end_hung(self, token: int) -> None:
+        self._verdict = token, TaskTimeoutError(self._timeout_s)
         self._kill()
 
     def _end_dropped(self, token: int) -> None:
         if token == self._running:
+            self._verdict = token, WorkerDiedError("it was cancelled")
             self._kill()
 
     def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-
-    async def _ended(self, process: asyncio.subprocess.Process) -> str:
-        self._kill()  # it may have closed its pipe and live on
-        code = await process.wait()
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.kill()
+            if process.stdout is not None:  # a process stuck in the kernel does not even close its pipe
+                asyncio.get_running_loop().call_later(_KILL_GRACE_S, process.stdout.feed_eof)
 
     def _write(self, message: object) -> None:
         stdin = self._process.stdin if self._process else None
         if stdin is not None and not stdin.is_closing():
             stdin.write(frame(message))
+
+
+async def _ended(process: asyncio.subprocess.Process) -> str:
+    """Wait for the end of a process that has closed its pipe or was killed, and say how it ended."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _END_GRACE_S)  # kill() would lose the status of one that has ended
+    if process.returncode is None:
+        process.kill()
+        try:
+            await asyncio.wait_for(process.wait(), _KILL_GRACE_S)
+        except TimeoutError:
+            return "it does not end when killed"
+    code = process.returncode or 0
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
 async def _read(process: asyncio.subprocess.Process) -> object:

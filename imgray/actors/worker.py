@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from imgray.actors.runner import Supervisor
 from imgray.attempt import Limits
-from imgray.errors import ImgrayError, PassingError, StorageUnavailableError
+from imgray.errors import InputLostError, PassingError
 from imgray.gateway import MasterPort, StoragePort
-from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerInfo
+from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Release, Reply, WorkerInfo
 from imgray.retry import Backoff
 from imgray.runner import Result, Run
 from imgray.settings import Settings
@@ -32,6 +32,7 @@ REPORT_S = 0.1
 _FIRST_CAPACITY = 2  # one attempt that runs and one that waits, until the time that one takes is known
 _SMOOTHING = 0.2  # weight of the newest attempt in the mean time of one
 _RECONNECT = Backoff(base_s=0.1, cap_s=2.0)
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Worker:
             max_body_bytes=settings.max_body_bytes,
             file_roots=tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
         )
-        self._runner = Supervisor(limits, settings.task_timeout_s, self._finished)
+        self._runner = Supervisor(limits, settings.task_timeout_s, self._runner_ready, self._finished)
         self._held: dict[int, _Held] = {}  # by token, in order of grant
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
@@ -71,7 +72,8 @@ class Worker:
         self._hungry = asyncio.Event()  # little is left to do
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
-        self._background: set[asyncio.Task[Any]] = set()
+        self._storage_away = False
+        self._group = asyncio.TaskGroup()
         self._rng = random.Random()  # noqa: S311  # jitter
 
     @property
@@ -82,10 +84,10 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._runner.run())
-                group.create_task(self._store())
-                group.create_task(self._pull())
+            async with self._group:
+                self._group.create_task(self._runner.run())
+                self._group.create_task(self._store())
+                self._group.create_task(self._pull())
         except Exception:
             log.exception("action=crash worker=%s", self.info.id)
             raise
@@ -100,8 +102,8 @@ class Worker:
                 failures = await self._paced(self._register(), failures)
                 continue
             self._to_report.clear()
-            call = self._spawn(self._paced(self._exchange(), failures))
-            report = self._spawn(self._to_report.wait())
+            call = self._group.create_task(self._paced(self._exchange(), failures))
+            report = self._group.create_task(self._to_report.wait())
             await asyncio.wait({call, report}, return_when=asyncio.FIRST_COMPLETED)
             report.cancel()
             failures = call.result() if call.done() else 0
@@ -117,8 +119,7 @@ class Worker:
         return 0
 
     async def _register(self) -> None:
-        await self._master.register(self.info, tuple(self._held))
-        self._seq = self._received = 0
+        await self._master.register(self.info, tuple(self._held), self._seq)
         self._registered = True
 
     async def _exchange(self) -> None:
@@ -130,7 +131,7 @@ class Worker:
             received=self._received,
             held=tuple(self._held),
             outcomes=outcomes,
-            want=max(self._capacity() - self._unfinished(), 0),
+            want=self._want(),
         )
         self._take(await self._master.exchange(request), outcomes)
 
@@ -143,7 +144,7 @@ class Worker:
             self._outcomes.pop(outcome.token, None)
             self._held.pop(outcome.token, None)
             if isinstance(outcome, Ack) and outcome.token in reply.void:
-                self._spawn(self._discard([output.key for output in outcome.outputs if output.key]))
+                self._group.create_task(self._discard([output.key for output in outcome.outputs if output.key]))
         for token in reply.void:
             if self._held.pop(token, None):
                 self._runner.drop(token)
@@ -152,12 +153,20 @@ class Worker:
             self._newest = new[-1].token
             self._held |= {grant.token: _Held(grant.spec) for grant in new}
             self._hungry.clear()
-            self._spawn(self._begin(new))
+            self._group.create_task(self._begin(new))
 
     async def _discard(self, keys: Sequence[str]) -> None:
         """Delete outputs that were stored for a lease that is lost; if this fails, they are merely in the way."""
         with contextlib.suppress(PassingError):
             await self._storage.delete(keys)
+
+    def _want(self) -> int:
+        """Say how many more tasks can be done here: none while the runner or Storage is away."""
+        able = self._runner.ready and not self._storage_away
+        return max(self._capacity() - self._unfinished(), 0) if able else 0
+
+    def _runner_ready(self) -> None:
+        self._to_report.set()  # the next call wants work
 
     def _capacity(self) -> int:
         """Say how many tasks to hold, so that they last for ``batch_s``."""
@@ -175,23 +184,35 @@ class Worker:
         """Fetch the inputs of new tasks in one call, and send them to the runner."""
         async with self._beginning:
             keys = [grant.spec.source.key for grant in grants if isinstance(grant.spec.source, BlobSource)]
-            failure: ImgrayError | None = None
-            blobs: dict[str, bytes | None] = {}
-            try:
-                if keys:
-                    blobs = dict(zip(keys, await self._storage.get(keys), strict=True))
-            except PassingError as error:
-                failure = error
+            blobs = (
+                dict(zip(keys, await self._from_storage(lambda: self._storage.get(keys)), strict=True)) if keys else {}
+            )
             for grant in grants:
                 if grant.token not in self._held:  # cancelled meanwhile
                     continue
                 source = grant.spec.source
-                data = blobs.get(source.key) if isinstance(source, BlobSource) else None
+                data = blobs[source.key] if isinstance(source, BlobSource) else None
                 if isinstance(source, BlobSource) and data is None:
-                    missing = StorageUnavailableError(f"the input of task {grant.spec.id} is missing")
-                    self._finished(Result(grant.token, 0.0, failure=Failure.of(failure or missing)))
+                    self._finished(Result(grant.token, 0.0, failure=Failure.of(InputLostError(grant.spec.id))))
                 else:
                     self._runner.send(Run(grant.spec, grant.token, data))
+
+    async def _from_storage(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """Make a call to Storage until it succeeds: no task is charged because a disk is full or a process away."""
+        failures = 0
+        while True:
+            try:
+                answer = await call()
+            except PassingError as error:
+                failures += 1
+                self._storage_away = True
+                log.warning("action=retry worker=%s %s", self.info.id, error)
+                await asyncio.sleep(_RECONNECT.delay_s(failures, self._rng))
+            else:
+                if failures:
+                    self._storage_away = False
+                    self._to_report.set()  # the next call wants work again
+                return answer
 
     def _finished(self, result: Result) -> None:
         """Take a result from the runner."""
@@ -225,27 +246,17 @@ class Worker:
             for product in result.products
             if product.output.key and product.data is not None
         }
-        failure = None
-        try:
-            if blobs:
-                await self._storage.put(blobs)  # first: an ack names only what is stored
-        except PassingError as error:
-            failure = Failure.of(error)
+        if blobs:
+            await self._from_storage(lambda: self._storage.put(blobs))  # first: an ack names only what is stored
         for result in results:
             held = self._held.get(result.token)
             if held is not None:
-                self._outcomes[result.token] = _outcome(held.spec.id, result, failure)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._background.add(task)  # the loop itself keeps only a weak reference
-        task.add_done_callback(self._background.discard)
-        return task
+                self._outcomes[result.token] = _outcome(held.spec.id, result)
 
 
-def _outcome(task_id: str, result: Result, not_stored: Failure | None) -> Outcome:
+def _outcome(task_id: str, result: Result) -> Outcome:
+    if result.unstarted:
+        return Release(task_id, result.token)
     if result.failure is not None:
         return Nack(task_id, result.token, result.failure, alone=result.died)
-    if not_stored is not None and any(product.data is not None for product in result.products):
-        return Nack(task_id, result.token, not_stored)
     return Ack(task_id, result.token, tuple(product.output for product in result.products))

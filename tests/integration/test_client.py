@@ -29,7 +29,9 @@ def test_importing_imgray_does_not_import_ray() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_files_bytes_arrays_and_images_go_in_and_bytes_arrays_and_images_come_out(client: Client, tmp_path: Path) -> None:
+def test_files_bytes_arrays_and_images_go_in_and_bytes_arrays_and_images_come_out(
+    client: Client, tmp_path: Path
+) -> None:
     image = picture()
     image = image.convert("RGB")
     image.save(tmp_path / "a.png")

@@ -130,4 +130,6 @@ def test_nothing_was_asked_of_another_host_and_no_script_failed(page: webdriver.
     names = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert names
     assert all(name.startswith((service.url, "blob:", "data:")) for name in names)
-    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE" and "415" not in entry["message"]] == []
+    assert [
+        entry for entry in page.get_log("browser") if entry["level"] == "SEVERE" and "415" not in entry["message"]
+    ] == []

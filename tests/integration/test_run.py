@@ -45,7 +45,11 @@ def test_a_folder_with_good_and_broken_files(tmp_path: Path) -> None:
     done = imgray("run", folder, "--op", "swap:rg", "--out", out, "--json", report)
 
     assert done.returncode == 1, done.stderr
-    for name, code in (("text.png", "not_an_image"), ("empty.jpg", "image_empty"), ("truncated.png", "image_truncated")):
+    for name, code in (
+        ("text.png", "not_an_image"),
+        ("empty.jpg", "image_empty"),
+        ("truncated.png", "image_truncated"),
+    ):
         assert f"{folder / name}: {code}: The" in done.stdout
         assert not (out / name).exists()
     for name in ("fractal.png", "test-card.png"):
@@ -115,7 +119,9 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     folder, out = many(tmp_path / "in", 400), tmp_path / "out"
     command = [*IMGRAY, "run", str(folder), "--op", "swap:rg", "--out", str(out)]
     terminal, end = pty.openpty()
-    process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, start_new_session=True, preexec_fn=_own_terminal)
+    process = subprocess.Popen(
+        command, stdin=end, stdout=end, stderr=end, start_new_session=True, preexec_fn=_own_terminal
+    )
     os.close(end)
     until(lambda: bool(images(out)))
     os.write(terminal, b"\x03")  # the terminal sends SIGINT to everyone in it, Ray's processes too

@@ -97,7 +97,9 @@ def test_an_upload_whose_client_hangs_up_is_accepted_whole_or_not_at_all(service
 
 def test_a_killed_runner_is_replaced_and_nothing_is_lost(service: Service, http: httpx.Client) -> None:
     png = encoded(picture(size=(300, 200)))
-    locations = [http.post("/v1/tasks", params={"pipeline": "swap:rg"}, content=png).headers["location"] for _ in range(20)]
+    locations = [
+        http.post("/v1/tasks", params={"pipeline": "swap:rg"}, content=png).headers["location"] for _ in range(20)
+    ]
     runners = [pid for pid in descendants(service.process.pid) if "imgray.runner" in command_line(pid)]
     assert runners
     for pid in runners:

@@ -37,5 +37,9 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 def test_the_architecture_page_names_every_module() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text()
-    modules = {path.stem for path in (ROOT / "imgray").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert {module for module in modules - {"__init__", "__main__", "version"} if f"imgray.{module}" not in page} == set()
+    modules = {
+        path.stem for path in (ROOT / "imgray").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert {
+        module for module in modules - {"__init__", "__main__", "version"} if f"imgray.{module}" not in page
+    } == set()

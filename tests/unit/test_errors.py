@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "DestinationUnwritableError": ("/out/a.png", "no space left"),
     "ImageCorruptError": ("bad checksum",),
     "ImageTruncatedError": ("3 bytes missing",),
+    "InputLostError": ("ab",),
     "JournalCorruptError": ("/data/journal.sqlite3", "not a database"),
     "JournalError": ("disk full",),
     "LeaseLostError": ("ab", 17, "the task is queued"),
@@ -55,7 +56,12 @@ def test_codes_are_unique() -> None:
     assert len(codes) == len(set(codes))
 
 
-@pytest.mark.parametrize(("kind", "arguments"), [(k, EXAMPLES[k.__name__]) for k in every_class() if k.__name__ in EXAMPLES])
+@pytest.mark.parametrize(
+    ("kind", "arguments"), [(k, EXAMPLES[k.__name__]) for k in every_class() if k.__name__ in EXAMPLES]
+)
 def test_a_sentence_names_what_was_wrong(kind: type[ImgrayError], arguments: tuple[object, ...]) -> None:
     sentence = str(kind(*arguments))
-    assert str(arguments[0]).split(".")[0].replace(",", "")[:4] in sentence.replace(",", "") or kind is errors.TaskFailedError
+    assert (
+        str(arguments[0]).split(".")[0].replace(",", "")[:4] in sentence.replace(",", "")
+        or kind is errors.TaskFailedError
+    )

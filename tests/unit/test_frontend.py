@@ -238,7 +238,9 @@ async def test_the_service_describes_itself(tmp_path: Path) -> None:
         assert {"/v1/tasks", "/v1/tasks/{task_id}", "/v1/tasks/{task_id}/outputs/{name}"} <= set(paths)
 
 
-async def test_without_a_worker_the_service_is_alive_but_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_worker_the_service_is_alive_but_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(LocalCluster, "add_worker", lambda *_: None)
     async with http(tmp_path) as client:
         assert (await client.get("/healthz")).status_code == 200
@@ -252,7 +254,9 @@ async def test_pages_load_nothing_from_other_hosts(tmp_path: Path) -> None:
             answer = await client.get(path)
             assert answer.status_code == 200
             assert "default-src 'none'" in answer.headers["content-security-policy"]
-            assert not any(f'{attribute}="{scheme}' in answer.text for attribute in ("src", "href") for scheme in ("http", "//"))
+            assert not any(
+                f'{attribute}="{scheme}' in answer.text for attribute in ("src", "href") for scheme in ("http", "//")
+            )
 
 
 async def test_a_defect_answers_like_every_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from imgray.errors import (
     BodyTooLargeError,
     JournalError,
     QueueFullError,
+    StorageUnavailableError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
@@ -39,7 +40,9 @@ WAIT_S = 30.0
 
 @asynccontextmanager
 async def cluster(folder: Path, **settings: object) -> AsyncIterator[LocalCluster]:
-    async with LocalCluster(Settings.having(**{"data": folder, "workers": 1, "retry_base_s": 0.01, **settings})) as made:
+    async with LocalCluster(
+        Settings.having(**{"data": folder, "workers": 1, "retry_base_s": 0.01, **settings})
+    ) as made:
         yield made
 
 
@@ -279,7 +282,7 @@ async def by_hand(folder: Path) -> AsyncIterator[tuple[LocalCluster, Hand]]:
         made.kill_worker(next(iter(made.workers)))
         made._running = {"hand-1.x": asyncio.ensure_future(asyncio.Event().wait())}  # noqa: SLF001
         hand = Hand(made)
-        await made.master.register(hand.info, ())
+        await made.master.register(hand.info, (), 0)
         yield made, hand
 
 
@@ -325,7 +328,7 @@ async def test_a_worker_that_registers_again_keeps_what_it_holds_and_nothing_els
         tasks = [await submit(made, png) for _ in range(4)]
         grants = [*(await hand.call(1, want=2)).grants, *(await hand.call(2, received=1, want=1)).grants]
         assert len(grants) >= 2
-        await made.master.register(hand.info, (grants[0].token,))
+        await made.master.register(hand.info, (grants[0].token,), 2)
         states = [(await made.gateway.get(task.id)).state for task in tasks]
         assert states.count(State.LEASED) == 1
         assert (await made.gateway.get(grants[1].spec.id)).attempts == 0
@@ -335,3 +338,90 @@ async def test_an_unknown_worker_is_told_to_register(tmp_path: Path) -> None:
     async with by_hand(tmp_path) as (made, _):
         stranger = Hand(made, 2)
         assert (await stranger.call(1)).unknown
+
+
+async def test_a_call_from_before_a_registration_grants_nothing_and_takes_nothing_over(
+    tmp_path: Path, png: bytes
+) -> None:
+    """A late repetition of an old call must not put the numbers of the new ones in the past."""
+    async with by_hand(tmp_path) as (made, hand):
+        await made.master.register(hand.info, (), 20)
+        await submit(made, png)
+        assert (await hand.call(19, received=18)).grants == ()
+        assert len((await hand.call(21, received=20)).grants) == 1
+
+
+async def test_a_cancel_between_two_calls_is_told_at_once(tmp_path: Path, png: bytes) -> None:
+    async with by_hand(tmp_path) as (made, hand):
+        task = await submit(made, png)
+        (grant,) = (await hand.call(1)).grants
+        await made.gateway.cancel(task.id)
+        reply = await asyncio.wait_for(hand.call(2, received=1, want=0, held=(grant.token,)), 0.15)
+        assert (reply.void, reply.grants) == ((grant.token,), ())
+
+
+async def test_a_storage_that_is_away_costs_no_attempt(
+    tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 10: a full disk makes tasks wait, not fail."""
+    async with cluster(tmp_path) as made:
+        real, refusals = made.storage.put, 0
+
+        async def full(blobs: dict[str, bytes]) -> None:
+            nonlocal refusals
+            if refusals < 5 and any(key.startswith("outputs/") for key in blobs):
+                refusals += 1
+                raise StorageUnavailableError("no space left")
+            await real(blobs)
+
+        monkeypatch.setattr(made.storage, "put", full)
+        tasks = [await made.gateway.wait((await submit(made, png)).id, WAIT_S) for _ in range(2)]
+    assert [(task.state, task.attempts) for task in tasks] == [(State.SUCCEEDED, 1)] * 2
+    assert refusals == 5
+
+
+async def test_an_input_that_is_gone_is_a_dead_letter_that_says_so(tmp_path: Path, png: bytes) -> None:
+    async with LocalCluster(Settings(data=tmp_path)) as made:
+        made.kill_worker(next(iter(made.workers)))
+        task = await submit(made, png)
+    (tmp_path / "blobs" / "inputs" / task.id).unlink()
+    async with cluster(tmp_path) as made:
+        task = await made.gateway.wait(task.id, WAIT_S)
+    assert task.failure is not None
+    assert (task.state, task.attempts, task.failure.code) == (State.FAILED, 1, "input_lost")
+
+
+async def test_a_runner_that_cannot_start_gives_its_tasks_back(
+    tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 8: the tasks wait for a worker that can, uncharged."""
+    async with cluster(tmp_path) as made:
+        (worker,) = made.workers.values()
+        await made.gateway.wait((await submit(made, png)).id, WAIT_S)
+        monkeypatch.setattr("sys.executable", "/bin/false")
+        running = await submit(made, png, SLOW)
+        await leased(made, running.id)
+        os.kill(worker.runner_pid or 0, signal.SIGKILL)
+        task = await submit(made, png)
+        monkeypatch.undo()
+        made.add_worker("worker-2")
+        task = await made.gateway.wait(task.id, WAIT_S)
+        assert (task.state, task.attempts) == (State.SUCCEEDED, 1)
+        await made.gateway.cancel(running.id)
+
+
+async def test_a_master_that_was_frozen_does_not_take_its_silence_for_the_workers(tmp_path: Path, png: bytes) -> None:
+    """Invariant 8: a machine that sleeps charges nobody."""
+    ahead = 0.0
+
+    def clock() -> float:
+        return asyncio.get_running_loop().time() + ahead
+
+    async with LocalCluster(Settings(data=tmp_path), clock) as made:
+        task = await submit(made, png, SLOW)
+        await leased(made, task.id)
+        ahead = 1000.0
+        made.master._ring(clock() - 940)  # noqa: SLF001  # the alarm that was due while the process was frozen
+        after = await made.gateway.get(task.id)
+        assert (after.state, after.attempts) == (State.LEASED, 1)
+        await made.gateway.cancel(task.id)

@@ -66,7 +66,9 @@ def test_a_file_that_claims_to_be_an_image_counts_whatever_it_holds(tmp_path: Pa
     write(tmp_path / "in", {"broken.png": b"hello", "empty.jpg": b"", "notes.txt": b"hello"})
     plan = make_plan([tmp_path / "in"], tmp_path / "out", SWAP)
     assert set(names(plan, tmp_path / "out")) == {"broken.png", "empty.jpg"}
-    assert set(names(make_plan([tmp_path / "in" / "notes.txt"], tmp_path / "out", SWAP), tmp_path / "out")) == {"notes.txt"}
+    assert set(names(make_plan([tmp_path / "in" / "notes.txt"], tmp_path / "out", SWAP), tmp_path / "out")) == {
+        "notes.txt"
+    }
 
 
 def test_results_inside_the_source_folder_are_no_sources(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,25 @@ def test_an_id_cannot_be_used_for_something_else() -> None:
     with pytest.raises(TaskConflictError):
         table.submit([spec(2), other], NOW)
     assert table.get("task2") is None
+
+
+def test_a_repeated_submission_is_answered_even_when_the_queue_is_over_full() -> None:
+    """Invariant 11."""
+    table = new_table(Policy(3, max_live=1, lease_s=60, backoff=Backoff(1, 8)))
+    table.restore([Task(spec(number), number, State.QUEUED, NOW, NOW) for number in (1, 2)], NOW)
+    assert [task.id for task in table.submit([spec(1)], NOW)] == ["task1"]
+
+
+def test_after_a_restart_the_first_grant_is_still_the_one_to_blame() -> None:
+    table = new_table()
+    table.submit([spec(1), spec(2)], NOW)
+    table.lease("v", 1, NOW)
+    table.lose_worker("v", NOW)
+    second, first = [*table.lease("w", 1, NOW), *table.lease("u", 1, NOW + 50)]
+    again = new_table()
+    held = [replace(task, lease=replace(task.lease, worker="w")) for task in (first, second) if task.lease]
+    again.restore(held, NOW)
+    assert again.tokens("w") == (second.token, first.token)
 
 
 def test_a_full_queue_takes_all_of_a_submission_or_nothing() -> None:
