@@ -88,9 +88,8 @@ def main(photos: Path | None, pattern: str, op: str, repeat: int, rounds: int, w
             for _ in range(rounds):
                 rates["pool"].append(with_pool(pool, theirs, pipeline))
                 rates["imgray"].append(with_imgray(gateway, ours, pipeline))
-        print(
-            f"{len(ours)} images, {workers} processes, {op}; the results are {'' if same(ours, theirs) else 'NOT '}equal"
-        )
+        equal = "equal" if same(ours, theirs) else "NOT EQUAL"
+        print(f"{len(ours)} images, {workers} processes, {op}; the results are {equal}")
     for name, values in rates.items():
         shown = ", ".join(f"{value:.1f}" for value in values)
         print(f"{name:8} {statistics.median(values):7.1f} images/s  ({shown})")

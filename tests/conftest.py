@@ -12,8 +12,8 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 for name in [name for name in os.environ if name.startswith("IMGRAY_")]:
     del os.environ[name]  # the settings of whoever runs the tests are not the tests' settings
 
-import pytest
-from pictures import encoded, picture
+import pytest  # noqa: E402  # after the environment is set
+from pictures import encoded, picture  # noqa: E402  # the same
 
 
 @pytest.fixture

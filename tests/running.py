@@ -16,10 +16,10 @@ from pathlib import Path
 IMGRAY = [sys.executable, "-m", "imgray"]
 
 
-def imgray(*arguments: object, timeout_s: float = 170, **options: object) -> subprocess.CompletedProcess[str]:
+def imgray(*arguments: object, timeout_s: float = 170, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     command = [*IMGRAY, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=cwd)
 
 
 def free_port() -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import picture
+from PIL import Image
 from running import IMGRAY, imgray, kill_everything, until
 
 from imgray.samples import draw_samples
@@ -120,7 +120,12 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     command = [*IMGRAY, "run", str(folder), "--op", "swap:rg", "--out", str(out)]
     terminal, end = pty.openpty()
     process = subprocess.Popen(
-        command, stdin=end, stdout=end, stderr=end, start_new_session=True, preexec_fn=_own_terminal
+        command,
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        start_new_session=True,
+        preexec_fn=_own_terminal,  # noqa: PLW1509
     )
     os.close(end)
     until(lambda: bool(images(out)))

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from PIL import Image
 from pictures import encoded, picture
+from PIL import Image
 from running import Service, command_line, descendants, free_port, imgray, kill_everything, serving, until
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import encoded, picture
+from PIL import Image
 
 from imgray.codec import FORMATS, HEAD_BYTES, decode, encode, inspect, sniff
 from imgray.errors import (

@@ -7,12 +7,13 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import encoded, picture
+from PIL import Image
 
 from imgray.errors import ImgrayError
 from imgray.frontend.ancestors import NOT_READY, READY
@@ -36,10 +37,10 @@ async def http(folder: Path, **settings: object) -> AsyncIterator[httpx.AsyncCli
                 yield client
 
 
-async def finished(client: httpx.AsyncClient, location: str) -> dict[str, object]:
+async def finished(client: httpx.AsyncClient, location: str) -> dict[str, Any]:
     answer = await client.get(location, params={"wait_s": 30})
     assert answer.status_code == 200
-    task: dict[str, object] = answer.json()
+    task: dict[str, Any] = answer.json()
     return task
 
 

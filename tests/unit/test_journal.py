@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from imgray.task import (
 FAILURE = Failure("worker_died", 500, "It died.", passing=True)
 
 
-def task(seq: int, state: State = State.QUEUED, **changes: object) -> Task:
+def task(seq: int, state: State = State.QUEUED, **changes: Any) -> Task:
     spec = TaskSpec(
         id=f"id{seq}",
         source=BlobSource(f"inputs/id{seq}"),
@@ -32,7 +33,7 @@ def task(seq: int, state: State = State.QUEUED, **changes: object) -> Task:
         label="ü.png",
         fingerprint=f"f{seq % 2}",
     )
-    return Task(**{"spec": spec, "seq": seq, "state": state, "submitted_at": 1.5, "ready_at": 2.5, **changes})
+    return Task(spec, seq, state, submitted_at=1.5, ready_at=2.5, **changes)
 
 
 FULL = task(

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import encoded, picture
+from PIL import Image
 
+from imgray.actors.worker import Worker
 from imgray.errors import (
     BodyTooLargeError,
     JournalError,
@@ -28,7 +29,7 @@ from imgray.errors import (
 from imgray.gateway import Submission
 from imgray.journal import Journal
 from imgray.local import LocalCluster
-from imgray.messages import Ack, Exchange, WorkerInfo
+from imgray.messages import Ack, Exchange, Outcome, Reply, WorkerInfo
 from imgray.pipeline import Pipeline
 from imgray.settings import Settings
 from imgray.task import DEFAULT_OUTPUT, Event, State, Task
@@ -65,7 +66,7 @@ async def leased(made: LocalCluster, task_id: str) -> None:
     await until(is_leased)
 
 
-def worker_of(made: LocalCluster):  # type: ignore[no-untyped-def]
+def worker_of(made: LocalCluster) -> Worker:
     (worker,) = made.workers.values()
     return worker
 
@@ -132,7 +133,7 @@ async def test_an_attempt_that_kills_its_process_is_tried_again_alone_and_then_a
             await until(ready)
             await leased(made, poison.id)
             killed.append(worker_of(made).runner_pid)
-            os.kill(killed[-1], signal.SIGKILL)
+            os.kill(killed[-1] or 0, signal.SIGKILL)
         poison = await made.gateway.wait(poison.id, WAIT_S)
         innocent = await made.gateway.wait(innocent.id, WAIT_S)
     assert (poison.state, poison.attempts, poison.alone) == (State.FAILED, 2, True)
@@ -272,7 +273,14 @@ class Hand:
         self.master = made.master
         self.info = WorkerInfo(f"hand-{number}.x", f"hand-{number}", "n", "h", 1, "0")
 
-    async def call(self, seq: int, received: int = 0, want: int = 1, held=(), outcomes=()):  # type: ignore[no-untyped-def]
+    async def call(
+        self,
+        seq: int,
+        received: int = 0,
+        want: int = 1,
+        held: tuple[int, ...] = (),
+        outcomes: tuple[Outcome, ...] = (),
+    ) -> Reply:
         return await self.master.exchange(Exchange(self.info.id, seq, received, held, outcomes, want))
 
 
@@ -280,7 +288,7 @@ class Hand:
 async def by_hand(folder: Path) -> AsyncIterator[tuple[LocalCluster, Hand]]:
     async with cluster(folder, park_s=0.2) as made:
         made.kill_worker(next(iter(made.workers)))
-        made._running = {"hand-1.x": asyncio.ensure_future(asyncio.Event().wait())}  # noqa: SLF001
+        made._running = {"hand-1.x": asyncio.ensure_future(asyncio.sleep(3600))}  # noqa: SLF001
         hand = Hand(made)
         await made.master.register(hand.info, (), 0)
         yield made, hand

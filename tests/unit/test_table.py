@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,9 +45,9 @@ def in_state(state: State) -> tuple[TaskTable, Task]:
             table.ack("task1", task.token, OUTPUTS, NOW)
         elif state is State.FAILED:
             table.nack("task1", task.token, FINAL, NOW)
-    task = table.get("task1")
-    assert task is not None
-    return table, task
+    current = table.get("task1")
+    assert current is not None
+    return table, current
 
 
 EVENTS: dict[Event, Callable[[TaskTable, Task], Any]] = {
@@ -65,10 +66,8 @@ EVENTS: dict[Event, Callable[[TaskTable, Task], Any]] = {
 def test_every_event_in_every_state_follows_the_transitions_or_changes_nothing(state: State, event: Event) -> None:
     table, before = in_state(state)
     table.drain()
-    try:
+    with contextlib.suppress(LeaseLostError):
         EVENTS[event](table, before)
-    except LeaseLostError:
-        pass
     after = table.get("task1")
     assert after is not None
     if (state, event) in TRANSITIONS:
