@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     task_timeout_s: float = Field(default=120.0, gt=0, description="Longest run of one attempt.")
     max_wait_s: float = Field(default=60.0, gt=0, description="Longest `wait_s` of one HTTP call.")
     park_s: float = Field(default=15.0, gt=0, description="How long the Master holds an idle worker's pull.")
-    batch_s: float = Field(default=0.5, gt=0, description="Work that a worker holds ahead, in seconds.")
+    batch_s: float = Field(default=1.0, gt=0, description="Work that a worker holds ahead, in seconds.")
     max_batch: int = Field(default=256, ge=1, description="Most tasks that a worker holds at a time.")
     call_timeout_s: float = Field(default=30.0, gt=0, description="How long a caller keeps trying to reach an actor.")
     cache_bytes: int = Field(default=256 * 2**20, ge=0, description="Blobs kept hot by Storage.")

@@ -115,6 +115,8 @@ class Master:
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``.
 
+        When many are waited for, several are told at a time.
+
         Raises:
             TaskNotFoundError: an id is unknown.
         """
@@ -126,6 +128,8 @@ class Master:
             if not finished:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken, wait_s)
+                    if len(ids) > _FEW:
+                        await asyncio.sleep(_GATHER_S)
                 finished = await self._finished(ids)
         finally:
             for task_id in ids:
@@ -414,6 +418,8 @@ class Master:
         return [task for task in (await self._all(ids)).values() if task.state.finished]
 
 
+_FEW = 16  # whoever waits for more tasks than this is told of several at a time:
+_GATHER_S = 0.1  # of those that finish so soon after the first
 _LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
 _EPOCH_BITS = 32
 """A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""

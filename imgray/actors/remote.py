@@ -34,6 +34,7 @@ MASTER = "master"
 STORAGE = "storage"
 WORKER_PREFIX = "worker-"
 
+_PARTS_BYTES = 4 * 2**20  # up to here blobs travel in parts; Ray's own limit for one call is 10 MiB
 _TRY_S = 10.0  # how long one call may take before it is made again; a frozen process never answers
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
 
@@ -51,6 +52,18 @@ class StorageActor(Storage[Any]):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, _keep)
+
+    async def put_parts(self, sizes: Mapping[str, int], *parts: bytes) -> None:
+        """Store blobs that come one after the other, cut into parts that are small enough to travel in the message.
+
+        Ray would put a larger argument into its object store, which takes several times as long as sending it.
+        """
+        whole, at = memoryview(b"".join(parts)), 0
+        blobs: dict[str, Buffer] = {}
+        for key, size in sizes.items():
+            blobs[key] = whole[at : at + size]
+            at += size
+        await self.put(blobs)
 
 
 class WorkerActor:
@@ -182,13 +195,13 @@ class RemoteStorage(_Remote):
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """See `Storage.put`."""
-        await self._call(
-            "put",
-            {
-                key: data if len(data) <= INLINE_BYTES else np.frombuffer(data, np.uint8)  # arrays are not copied
-                for key, data in blobs.items()
-            },
-        )
+        whole = b"".join(blobs.values())
+        if len(whole) <= _PARTS_BYTES:
+            sizes = {key: len(data) for key, data in blobs.items()}
+            parts = (whole[at : at + INLINE_BYTES] for at in range(0, len(whole), INLINE_BYTES))
+            await self._call("put_parts", sizes, *parts)
+        else:
+            await self._call("put", {key: np.frombuffer(data, np.uint8) for key, data in blobs.items()})
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `Storage.get`."""

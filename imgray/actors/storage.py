@@ -12,8 +12,8 @@ from imgray.settings import Settings
 
 HotT = TypeVar("HotT")
 
-INLINE_BYTES = 100_000
-"""Blobs up to this size travel inside messages; larger ones as refs into Ray's object store."""
+INLINE_BYTES = 96_000
+"""Blobs up to this size stay inside messages: Ray's limit is 100 KiB. Larger ones are refs to its object store."""
 
 Buffer: TypeAlias = "bytes | memoryview | Any"
 """Something with the buffer protocol; ``Any`` because a NumPy array does not say so to a type checker."""
@@ -47,7 +47,7 @@ class Storage(Generic[HotT]):
         """
         await asyncio.gather(*(asyncio.to_thread(self._blobs.put, key, data) for key, data in blobs.items()))
         for key, data in blobs.items():
-            self._warm(key, data)
+            asyncio.get_running_loop().call_soon(self._warm, key, data)  # after the answer, which need not wait for it
 
     async def get(self, keys: Sequence[str]) -> list[HotT | None]:
         """Return blobs as hot objects, None for unknown keys.

@@ -26,8 +26,10 @@ from imgray.task import BlobSource, Failure, TaskSpec
 
 log = logging.getLogger(__name__)
 
-REPORT_S = 0.1
+REPORT_S = 0.25
 """How long a result may wait for others to be reported with, while the worker has enough to do."""
+
+_QUIET_S = 1.0  # how long a worker that has enough to do and nothing to report keeps silent
 
 _FIRST_CAPACITY = 2  # one attempt that runs and one that waits, until the time that one takes is known
 _SMOOTHING = 0.2  # weight of the newest attempt in the mean time of one
@@ -101,6 +103,9 @@ class Worker:
             if not self._registered:
                 failures = await self._paced(self._register(), failures)
                 continue
+            if not self._outcomes and not self._want() and self._runner.ready:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._to_report.wait(), _QUIET_S)
             self._to_report.clear()
             call = self._group.create_task(self._paced(self._exchange(), failures))
             report = self._group.create_task(self._to_report.wait())
