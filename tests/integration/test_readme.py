@@ -1,0 +1,70 @@
+"""README's commands and examples, run as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from running import Service
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+(PYTHON,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def block(words: str) -> str:
+    (found,) = [text for text in SHELL if words in text]
+    return found
+
+
+def run(command: list[str], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first command's pictures have been drawn."""
+    made = tmp_path_factory.mktemp("readme")
+    run(["imgray", "samples", "pictures"], made)
+    return made
+
+
+def test_the_first_command_has_a_visible_result(folder: Path) -> None:
+    install, run_it = block("--op swap:rg --out swapped").split("pip install . && ")
+    assert install.startswith("python3 -m venv .venv")
+    said = run(["sh", "-c", run_it.replace(".venv/bin/", "")], folder)
+    assert "4  processed" in said
+    assert len([path for path in (folder / "swapped").rglob("*.*") if path.suffix in {".png", ".jpg", ".webp"}]) == 4
+
+
+def test_the_bulk_example(folder: Path) -> None:
+    run(["sh", "-c", block("--out small")], folder)
+    assert Image.open(folder / "small" / "fractal.webp").size == (320, 240)
+
+
+def test_the_curl_examples(folder: Path, service: Service) -> None:
+    for words in ("/v1/tasks", "/submitTask"):
+        run(["bash", "-eu", "-c", block(words).replace("http://127.0.0.1:8000", service.url)], folder)
+    assert Image.open(folder / "fractal.webp").format == "WEBP"
+    assert Image.open(folder / "swapped.png").getpixel((120, 20)) == (216, 255, 0)
+
+
+def test_the_python_example(folder: Path) -> None:
+    said = run([sys.executable, "-c", PYTHON], folder)
+    assert said.count("succeeded") == 3
+    assert Image.open(folder / "small.png").width == 320
+
+
+def test_the_application_that_serve_run_takes() -> None:
+    code = "import serve_app; assert type(serve_app.app).__name__ == 'Application', serve_app.app"
+    run([sys.executable, "-c", code], Path(__file__).parents[2])
