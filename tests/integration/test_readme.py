@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from running import Service
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+README: str = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SHELL: list[str] = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 (PYTHON,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
