@@ -3,4 +3,4 @@
 from imgray.frontend.deployment import build_application
 from imgray.settings import Settings
 
-app = build_application(Settings())
+app = build_application(Settings.having())

@@ -13,7 +13,6 @@ from typing import Any
 from imgray import errors
 from imgray.errors import ImgrayError
 from imgray.operations import CATALOGUE
-from imgray.runner import OUT_OF_MEMORY
 from imgray.settings import Settings
 
 FOLDER = Path(__file__).parent
@@ -47,7 +46,6 @@ def errors_page() -> str:
     """Describe every error code."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ImgrayError)]
     described = [(kind.status, kind.code, (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
-    described.append((OUT_OF_MEMORY.status, OUT_OF_MEMORY.code, OUT_OF_MEMORY.message))
     rows = [f"| `{code}` | {status} | {meaning} |" for status, code, meaning in sorted(described)]
     return _page(
         """

@@ -239,13 +239,12 @@ def _errors_named(head: bytes | bytearray | memoryview) -> Iterator[None]:
 
 
 def _hint(head: bytes) -> str:
+    """Guess what it is instead, as a sentence with a space before it."""
     if b"<svg" in head.lower():
-        return "SVG is not supported: it is a program to run, not an image to decode."
+        return " SVG is not supported: it is a program to run, not an image to decode."
     if head.startswith(b"%PDF"):
-        return "It is a PDF."
-    if head.isascii():
-        return "It looks like text."
-    return ""
+        return " It is a PDF."
+    return " It looks like text." if head.isascii() else ""
 
 
 def _check_end(data: bytes | bytearray | memoryview, fmt: str) -> None:

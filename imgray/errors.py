@@ -1,7 +1,7 @@
 """Every error that imgray raises on purpose: one tree, each class with a stable ``code`` and an HTTP ``status``.
 
-To add one: give it a code that is in use nowhere else, a status, and a sentence in ``__str__`` that says what was
-wrong, with which input, and what to do. Arguments go to ``super().__init__`` so that an error survives pickling.
+To add one: a code that is in use nowhere else, a status, and a sentence that says what was wrong, with which input, and
+what to do, with ``{0}`` for the first argument. Then ``python docs/generate.py``.
 
     ImgrayError
     ├── RequestError             the caller can mend it; never retried
@@ -19,15 +19,19 @@ from typing import ClassVar
 
 
 class ImgrayError(Exception):
-    """Anything imgray refuses or fails to do, with a code for machines and a sentence for people."""
+    """Anything imgray refuses or fails to do, with a code for machines and a sentence for people.
+
+    The arguments fill the sentence; they alone are kept, so that an error survives pickling.
+    """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+    sentence: ClassVar[str] = "{0}"
     passing: ClassVar[bool] = False
     """True when repeating the same attempt later may succeed."""
 
     def __str__(self) -> str:
-        return self.args[0] if self.args else self.code
+        return self.sentence.format(*self.args)
 
 
 class RequestError(ImgrayError):
@@ -42,12 +46,7 @@ class BodyTooLargeError(RequestError):
 
     code = "body_too_large"
     status = 413
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(limit_bytes)
-
-    def __str__(self) -> str:
-        return f"The body is larger than the limit of {self.args[0]:,} bytes (setting max_body_bytes)."
+    sentence = "The body is larger than the limit of {0:,} bytes (setting max_body_bytes)."
 
 
 class MethodNotAllowedError(RequestError):
@@ -55,6 +54,7 @@ class MethodNotAllowedError(RequestError):
 
     code = "method_not_allowed"
     status = 405
+    sentence = "{0} {1}: this path does not take this method."
 
 
 class RouteNotFoundError(RequestError):
@@ -62,6 +62,7 @@ class RouteNotFoundError(RequestError):
 
     code = "route_not_found"
     status = 404
+    sentence = "{0} {1}: there is no such path. /docs lists them."
 
 
 class ImageError(RequestError):
@@ -76,9 +77,7 @@ class EmptyImageError(ImageError):
 
     code = "image_empty"
     status = 400
-
-    def __str__(self) -> str:
-        return "The image is empty: 0 bytes were sent."
+    sentence = "The image is empty: 0 bytes were sent."
 
 
 class NotAnImageError(ImageError):
@@ -86,51 +85,36 @@ class NotAnImageError(ImageError):
 
     code = "not_an_image"
     status = 415
-
-    def __init__(self, hint: str = "") -> None:
-        super().__init__(hint)
-
-    def __str__(self) -> str:
-        hint = f" {self.args[0]}" if self.args[0] else ""
-        return f"The content is not an image in a format that imgray reads.{hint}"
+    sentence = "The content is not an image in a format that imgray reads.{0}"
 
 
 class ImageTruncatedError(ImageError):
     """The image ends before its end."""
 
     code = "image_truncated"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
-    def __str__(self) -> str:
-        return f"The image is truncated ({self.args[0]}). Send the whole file."
+    sentence = "The image is truncated ({0}). Send the whole file."
 
 
 class ImageCorruptError(ImageError):
     """The image contradicts its own format."""
 
     code = "image_corrupt"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
-    def __str__(self) -> str:
-        return f"The image is corrupt ({self.args[0]})."
+    sentence = "The image is corrupt ({0})."
 
 
 class TooManyPixelsError(ImageError):
-    """The image is over ``max_pixels``, read from its header before anything is decompressed."""
+    """The image is over ``max_pixels``, as its header or the pipeline says, before anything is decompressed."""
 
     code = "too_many_pixels"
     status = 413
+    sentence = "The image has {0} by {1} pixels; the limit is {2:,} (setting max_pixels)."
 
-    def __init__(self, width: int, height: int, limit: int) -> None:
-        super().__init__(width, height, limit)
 
-    def __str__(self) -> str:
-        width, height, limit = self.args
-        return f"The image has {width} by {height} pixels; the limit is {limit:,} (setting max_pixels)."
+class OutOfMemoryError(ImageError):
+    """An image needs more memory than its worker could get."""
+
+    code = "out_of_memory"
+    sentence = "The image needs more memory than a worker has."
 
 
 class PipelineError(RequestError):
@@ -143,27 +127,14 @@ class UnknownOperationError(PipelineError):
     """No operation has this name."""
 
     code = "unknown_operation"
-
-    def __init__(self, name: str, nearest: str | None) -> None:
-        super().__init__(name, nearest)
-
-    def __str__(self) -> str:
-        name, nearest = self.args
-        hint = f" Did you mean '{nearest}'?" if nearest else " GET /v1/operations lists them all."
-        return f"There is no operation '{name}'.{hint}"
+    sentence = "There is no operation '{0}'. {1}"
 
 
 class BadArgumentError(PipelineError):
     """An operation exists, but not with this argument."""
 
     code = "bad_argument"
-
-    def __init__(self, operation: str, detail: str) -> None:
-        super().__init__(operation, detail)
-
-    def __str__(self) -> str:
-        operation, detail = self.args
-        return f"Operation '{operation}': {detail}"
+    sentence = "Operation '{0}': {1}"
 
 
 class SourceError(RequestError):
@@ -177,45 +148,27 @@ class PathNotAllowedError(SourceError):
 
     code = "path_not_allowed"
     status = 403
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-
-    def __str__(self) -> str:
-        return f"'{self.args[0]}' lies outside the folders that workers may use (setting file_roots)."
+    sentence = "'{0}' lies outside the folders that workers may use (setting file_roots)."
 
 
 class SourceUnreadableError(SourceError):
     """The file cannot be read."""
 
     code = "source_unreadable"
-
-    def __init__(self, path: str, detail: str) -> None:
-        super().__init__(path, detail)
-
-    def __str__(self) -> str:
-        return f"'{self.args[0]}' cannot be read: {self.args[1]}."
+    sentence = "'{0}' cannot be read: {1}."
 
 
 class DestinationUnwritableError(SourceError):
     """The result cannot be written where it should go."""
 
     code = "destination_unwritable"
-
-    def __init__(self, path: str, detail: str) -> None:
-        super().__init__(path, detail)
-
-    def __str__(self) -> str:
-        return f"'{self.args[0]}' cannot be written: {self.args[1]}."
+    sentence = "'{0}' cannot be written: {1}."
 
 
 class TaskError(RequestError):
     """The task is unknown, or in no state for what was asked."""
 
     code = "task_error"
-
-    def __init__(self, task_id: str, *details: object) -> None:
-        super().__init__(task_id, *details)
 
     @property
     def task_id(self) -> str:
@@ -228,9 +181,7 @@ class TaskNotFoundError(TaskError):
 
     code = "task_not_found"
     status = 404
-
-    def __str__(self) -> str:
-        return f"There is no task '{self.task_id}'."
+    sentence = "There is no task '{0}'."
 
 
 class TaskConflictError(TaskError):
@@ -238,9 +189,7 @@ class TaskConflictError(TaskError):
 
     code = "task_conflict"
     status = 409
-
-    def __str__(self) -> str:
-        return f"Task '{self.task_id}' was submitted before with another content."
+    sentence = "Task '{0}' was submitted before with another content."
 
 
 class TaskNotReadyError(TaskError):
@@ -248,12 +197,7 @@ class TaskNotReadyError(TaskError):
 
     code = "task_not_ready"
     status = 409
-
-    def __init__(self, task_id: str, state: str) -> None:
-        super().__init__(task_id, state)
-
-    def __str__(self) -> str:
-        return f"Task '{self.task_id}' is {self.args[1]}: its outputs exist when it has succeeded."
+    sentence = "Task '{0}' is {1}: its outputs exist when it has succeeded."
 
 
 class TaskCancelledError(TaskError):
@@ -261,9 +205,7 @@ class TaskCancelledError(TaskError):
 
     code = "task_cancelled"
     status = 410
-
-    def __str__(self) -> str:
-        return f"Task '{self.task_id}' was cancelled."
+    sentence = "Task '{0}' was cancelled."
 
 
 class TaskFailedError(TaskError):
@@ -271,14 +213,12 @@ class TaskFailedError(TaskError):
 
     code = "task_failed"
     status = 422
+    sentence = "{3}"
 
     def __init__(self, task_id: str, failure_code: str, failure_status: int, message: str) -> None:
         super().__init__(task_id, failure_code, failure_status, message)
         self.code = failure_code  # type: ignore[misc]  # the failure speaks through this error
         self.status = failure_status  # type: ignore[misc]
-
-    def __str__(self) -> str:
-        return str(self.args[3])
 
 
 class OutputNotFoundError(TaskError):
@@ -286,12 +226,7 @@ class OutputNotFoundError(TaskError):
 
     code = "output_not_found"
     status = 404
-
-    def __init__(self, task_id: str, name: str) -> None:
-        super().__init__(task_id, name)
-
-    def __str__(self) -> str:
-        return f"Task '{self.task_id}' has no stored output '{self.args[1]}'."
+    sentence = "Task '{0}' has no stored output '{1}'."
 
 
 class LeaseLostError(TaskError):
@@ -299,12 +234,14 @@ class LeaseLostError(TaskError):
 
     code = "lease_lost"
     status = 409
+    sentence = "Lease {1:#x} on task '{0}' is lost: {2}."
 
-    def __init__(self, task_id: str, token: int, story: str) -> None:
-        super().__init__(task_id, token, story)
 
-    def __str__(self) -> str:
-        return f"Lease {self.args[1]:#x} on task '{self.task_id}' is lost: {self.args[2]}."
+class InputLostError(ImgrayError):
+    """The input of an accepted task is not in Storage; somebody deleted it there."""
+
+    code = "input_lost"
+    sentence = "The input of task '{0}' is no longer in the blob store."
 
 
 class PassingError(ImgrayError):
@@ -320,54 +257,38 @@ class QueueFullError(PassingError):
 
     code = "queue_full"
     status = 429
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-
-    def __str__(self) -> str:
-        return f"{self.args[0]:,} tasks are waiting or running (setting max_live_tasks). Try again later."
+    sentence = "The queue is full: {0:,} tasks wait or run (setting max_live_tasks). Try again later."
 
 
 class MasterUnavailableError(PassingError):
     """The Master did not answer in time; the call may be repeated."""
 
     code = "master_unavailable"
-
-    def __str__(self) -> str:
-        return "The Master does not answer; it may be restarting. Try again shortly."
+    sentence = "The Master does not answer; it may be restarting. Try again shortly."
 
 
 class NoWorkerError(PassingError):
     """Nobody is there to do the work yet."""
 
     code = "no_worker"
-
-    def __str__(self) -> str:
-        return "No worker is registered yet; tasks are accepted and will wait."
+    sentence = "No worker is registered yet; tasks are accepted and will wait."
 
 
 class StorageUnavailableError(PassingError):
     """Storage did not answer in time, or its disk refused."""
 
     code = "storage_unavailable"
+    sentence = "Storage is unavailable: {0}. Try again shortly."
 
     def __init__(self, detail: str = "it does not answer") -> None:
         super().__init__(detail)
-
-    def __str__(self) -> str:
-        return f"Storage is unavailable: {self.args[0]}. Try again shortly."
 
 
 class JournalError(PassingError):
     """The journal could not be written, so nothing was accepted."""
 
     code = "journal_unavailable"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
-    def __str__(self) -> str:
-        return f"The journal cannot be written: {self.args[0]}. Nothing was accepted; try again later."
+    sentence = "The journal cannot be written: {0}. Nothing was accepted; try again later."
 
 
 class WorkerDiedError(PassingError):
@@ -375,24 +296,7 @@ class WorkerDiedError(PassingError):
 
     code = "worker_died"
     status = 500
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
-    def __str__(self) -> str:
-        return f"The process that ran this attempt died ({self.args[0]})."
-
-
-class InputLostError(ImgrayError):
-    """The input of an accepted task is not in Storage; somebody deleted it there."""
-
-    code = "input_lost"
-
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-
-    def __str__(self) -> str:
-        return f"The input of task '{self.args[0]}' is no longer in the blob store."
+    sentence = "The process that ran this attempt died ({0})."
 
 
 class LeaseExpiredError(PassingError):
@@ -400,9 +304,7 @@ class LeaseExpiredError(PassingError):
 
     code = "lease_expired"
     status = 500
-
-    def __str__(self) -> str:
-        return "The worker that ran this attempt was not heard of until its lease expired."
+    sentence = "The worker that ran this attempt was not heard of until its lease expired."
 
 
 class TaskTimeoutError(PassingError):
@@ -410,12 +312,7 @@ class TaskTimeoutError(PassingError):
 
     code = "task_timeout"
     status = 500
-
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(limit_s)
-
-    def __str__(self) -> str:
-        return f"The attempt ran longer than {self.args[0]:g} s (setting task_timeout_s)."
+    sentence = "The attempt ran longer than {0:g} s (setting task_timeout_s)."
 
 
 class SetupError(ImgrayError):
@@ -424,19 +321,21 @@ class SetupError(ImgrayError):
     code = "setup"
 
 
+class BadSettingError(SetupError):
+    """A setting, or an option of the command line, has no valid value."""
+
+    code = "bad_setting"
+    sentence = "IMGRAY_{0}: {1}."
+
+
 class NotLoopbackError(SetupError):
     """Refusing to listen beyond this machine, because callers are not authenticated."""
 
     code = "not_loopback"
-
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
-
-    def __str__(self) -> str:
-        return (
-            f"imgray does not listen on '{self.args[0]}': its callers are not authenticated, so it serves this "
-            "machine only. Use 127.0.0.1 and an SSH tunnel, or a reverse proxy that authenticates."
-        )
+    sentence = (
+        "imgray does not listen on '{0}': its callers are not authenticated, so it serves this machine only."
+        " Use 127.0.0.1 and an SSH tunnel, or a reverse proxy that authenticates."
+    )
 
 
 class ServiceError(SetupError):
@@ -449,21 +348,11 @@ class DataInUseError(SetupError):
     """A second Master on the same journal is refused."""
 
     code = "data_in_use"
-
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)
-
-    def __str__(self) -> str:
-        return f"'{self.args[0]}' is in use by another imgray. Stop that one, or choose another folder (--data)."
+    sentence = "'{0}' is in use by another imgray. Stop that one, or choose another folder (--data)."
 
 
 class JournalCorruptError(SetupError):
     """The journal is not one that this version can read."""
 
     code = "journal_unreadable"
-
-    def __init__(self, path: str, detail: str) -> None:
-        super().__init__(path, detail)
-
-    def __str__(self) -> str:
-        return f"The journal '{self.args[0]}' cannot be read: {self.args[1]}."
+    sentence = "The journal '{0}' cannot be read: {1}."

@@ -49,12 +49,18 @@ class Pipeline:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the grammar.
+        """Read the grammar, or the JSON form as text.
 
         Raises:
             PipelineError: the text is no pipeline; `UnknownOperationError` and `BadArgumentError` say more.
         """
-        return cls(_parse(text.strip()))
+        text = text.strip()
+        if not text.startswith("["):
+            return cls(_parse(text))
+        try:
+            return cls.from_json(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise PipelineError(f"The pipeline starts like JSON, but is none: {error}.") from error
 
     @classmethod
     def from_json(cls, steps: Sequence[Mapping[str, Any]]) -> Self:
@@ -207,7 +213,9 @@ def _operation(name: str) -> type[Operation]:
     try:
         return CATALOGUE[name]
     except KeyError:
-        raise UnknownOperationError(name, nearest(name, CATALOGUE)) from None
+        near = nearest(name, CATALOGUE)
+        hint = f"Did you mean '{near}'?" if near else "GET /v1/operations lists them all."
+        raise UnknownOperationError(name, hint) from None
 
 
 def _build(name: str, arguments: Mapping[str, Any]) -> Operation:

@@ -19,12 +19,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from imgray.attempt import Limits, Product, run_attempt
-from imgray.errors import ImgrayError
+from imgray.errors import ImgrayError, OutOfMemoryError
 from imgray.task import Failure, TaskSpec
 
 HEADER = struct.Struct("!Q")
-
-OUT_OF_MEMORY = Failure("out_of_memory", 422, "The image needs more memory than a worker has.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +129,9 @@ class Runner:
         except ImgrayError as error:
             failure = Failure.of(error)
         except MemoryError:
-            failure = OUT_OF_MEMORY
+            failure = Failure.of(OutOfMemoryError())
         except Exception as error:  # noqa: BLE001  # a defect of ours must not end the other attempts
-            failure = Failure("internal_error", 500, f"Unexpected {type(error).__name__}: {error}")
+            failure = Failure.of(ImgrayError(f"Unexpected {type(error).__name__}: {error}"))
         return Result(run.token, time.perf_counter() - started, products, failure)
 
 

@@ -9,10 +9,10 @@ import ipaddress
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from imgray.errors import NotLoopbackError
+from imgray.errors import BadSettingError, NotLoopbackError
 
 
 class Settings(BaseSettings):
@@ -51,8 +51,18 @@ class Settings(BaseSettings):
 
     @classmethod
     def having(cls, **overrides: Any) -> Self:  # noqa: ANN401  # fields of this class, checked by pydantic
-        """Read the settings, with some given here instead; None leaves one as it is."""
-        return cls(**{name: value for name, value in overrides.items() if value is not None})
+        """Read the settings, with some given here instead; None leaves one as it is.
+
+        Raises:
+            BadSettingError: one has no valid value.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise BadSettingError(str(problem["loc"][0]).upper(), problem["msg"]) from error
+        except SettingsError as error:
+            raise BadSettingError("*", f"{error}; lists are written as JSON") from error
 
     @property
     def data_folder(self) -> Path:

@@ -101,6 +101,10 @@ class TaskTable:
         """List the tokens of a worker's leases, in the order in which they were granted."""
         return tuple(self._held.get(worker, ()))
 
+    def holders(self) -> list[str]:
+        """List the workers that hold leases."""
+        return [worker for worker, held in self._held.items() if held]
+
     def ready(self, now: float) -> int:
         """Estimate how many tasks can be leased now (cancelled ones may be counted)."""
         self._wake(now)

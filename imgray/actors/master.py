@@ -1,32 +1,27 @@
-"""The Master: a task table, a journal, a clock and a loop."""
+"""The Master: who works on what. It decides on the ledger's table, and answers when the ledger has it on disk."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
+from imgray.actors.ledger import Ledger
 from imgray.actors.roster import Member, Roster
-from imgray.errors import JournalError, LeaseLostError, TaskConflictError, TaskNotFoundError
-from imgray.journal import Journal
+from imgray.errors import LeaseLostError, TaskConflictError, TaskNotFoundError
 from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerInfo, WorkerView
-from imgray.retry import Backoff
 from imgray.settings import Settings
-from imgray.table import Policy, TaskTable
+from imgray.table import TaskTable
 from imgray.task import State, Task, TaskSpec
 
 Watch = Callable[[str], Awaitable[None]]
 """Wait until the worker with this id has died."""
 
 log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 def steady_clock() -> Callable[[], float]:
@@ -61,30 +56,18 @@ class Master:
         self._settings = settings
         self._watch = watch
         self._clock = clock or steady_clock()
-        self._journal = Journal.open(settings.data_folder)
-        self._io = ThreadPoolExecutor(1, "journal")  # one thread, so that the journal sees one call at a time
+        self._ledger = Ledger(settings, self._clock, self)
         self._roster = Roster()
         self._parked: dict[str, _Parked] = {}
         self._finishing: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._committing: list[asyncio.Future[None]] = []
-        self._dirty = asyncio.Event()
-        self._clean = True
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._alarm: asyncio.TimerHandle | None = None
-        self._load(self._journal.epoch << _EPOCH_BITS)
-        self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
-        """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
+        self._watch_holders()
 
     async def close(self) -> None:
         """Write what is decided, and let go of the journal."""
-        with contextlib.suppress(JournalError):
-            await self._committed()
-        for task in (self.committer, *self._watches.values()):
+        await self._ledger.close()
+        for task in self._watches.values():
             task.cancel()
-        if self._alarm:
-            self._alarm.cancel()
-        self._io.shutdown()
-        self._journal.close()
 
     # For front ends
 
@@ -96,7 +79,9 @@ class Master:
             TaskConflictError: an id is taken by another submission.
             JournalError: nothing was accepted.
         """
-        known = dict(zip([spec.id for spec in specs], await self._read([spec.id for spec in specs]), strict=True))
+        known = dict(
+            zip([spec.id for spec in specs], await self._ledger.read([spec.id for spec in specs]), strict=True)
+        )
         for spec in specs:
             task = known[spec.id]
             if task is not None and task.spec != spec:
@@ -104,13 +89,13 @@ class Master:
         new = [spec for spec in specs if known[spec.id] is None]
         known |= {task.id: task for task in self._table.submit(new, self._clock())}
         self._decided()
-        await self._committed()
+        await self._ledger.committed()
         return [task for task in known.values() if task is not None]
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
-        await self._committed()
-        return await self._read(ids)
+        await self._ledger.committed()
+        return await self._ledger.read(ids)
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``.
@@ -140,8 +125,8 @@ class Master:
 
     async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
         """Return tasks in the given states (none: all), newest first, with a ``seq`` below ``before``."""
-        await self._committed()
-        return await self._in_journal(lambda: self._journal.page(states, before, limit))
+        await self._ledger.committed()
+        return await self._ledger.in_journal(lambda journal: journal.page(states, before, limit))
 
     async def cancel(self, ids: Sequence[str]) -> list[Task]:
         """Cancel live tasks; return all as they now stand.
@@ -160,7 +145,7 @@ class Master:
                 self._unpark(task.lease.worker)  # to tell the worker that its token is void
             known[task_id] = cancelled
         self._decided()
-        await self._committed()
+        await self._ledger.committed()
         return [known[task_id] for task_id in ids]
 
     async def redrive(self, ids: Sequence[str]) -> list[Task]:
@@ -174,12 +159,12 @@ class Master:
         for task_id, task in known.items():
             known[task_id] = self._table.redrive(self._table.get(task_id) or task, now)
         self._decided()
-        await self._committed()
+        await self._ledger.committed()
         return [known[task_id] for task_id in ids]
 
     async def counts(self) -> dict[State, int]:
         """Count all tasks by state."""
-        await self._committed()
+        await self._ledger.committed()
         return self._table.counts()
 
     async def workers(self) -> list[WorkerView]:
@@ -198,7 +183,7 @@ class Master:
         self._table.renew(info.id, held, now)
         log.info("action=register worker=%s host=%s pid=%d", info.id, info.host, info.pid)
         self._decided()
-        await self._committed()
+        await self._ledger.committed()
 
     async def exchange(self, request: Exchange) -> Reply:
         """Take a worker's report, and answer with more work: at once if there is some, else when it comes.
@@ -221,7 +206,7 @@ class Master:
                 self._decided()
                 await self._park(request)
         self._decided()
-        await self._committed()
+        await self._ledger.committed()
         if self._roster.get(request.worker) is not member:
             return Reply(request.seq, unknown=True)
         valid = set(self._table.tokens(request.worker))
@@ -238,7 +223,7 @@ class Master:
         task = self._table.get(outcome.task_id)
         if task is None:
             self._decided()  # what was settled before this must not be seen by others before it is on disk
-            (task,) = await self._read([outcome.task_id])
+            (task,) = await self._ledger.read([outcome.task_id])
             return task is not None and task.state is State.SUCCEEDED and task.token == outcome.token
         try:
             match outcome:
@@ -283,6 +268,11 @@ class Master:
         if worker not in self._watches:
             self._watches[worker] = asyncio.get_running_loop().create_task(self._lose_when_dead(worker))
 
+    def _watch_holders(self) -> None:
+        """Watch over the workers that hold leases in the journal: they may have died with the Master."""
+        for worker in self._table.holders():
+            self._watch_over(worker)
+
     async def _lose_when_dead(self, worker: str) -> None:
         await self._watch(worker)
         log.warning("action=lose worker=%s", worker)
@@ -292,134 +282,52 @@ class Master:
         self._table.lose_worker(worker, self._clock())
         self._decided()
 
-    # Time, and the journal
+    # What the ledger tells
 
-    def _load(self, token: int) -> None:
-        """Take the table from the journal, at the start and when a write has failed; ``token`` was the last granted."""
-        now = self._clock()
-        policy = Policy(
-            max_attempts=self._settings.max_attempts,
-            max_live=self._settings.max_live_tasks,
-            lease_s=self._settings.lease_s,
-            backoff=Backoff(self._settings.retry_base_s, self._settings.retry_cap_s),
-        )
-        self._table = TaskTable(
-            policy,
-            token,
-            self._journal.next_seq(),
-            self._journal.counts(),
-            random.Random(),  # noqa: S311  # jitter
-        )
-        tasks = list(self._journal.live())
-        self._table.restore(tasks, now)
-        for worker in {task.lease.worker for task in tasks if task.lease}:
-            self._watch_over(worker)
-
-    def _decided(self) -> None:
-        """Follow up a change of the table: hand out what is ready, commit, and wake up when time changes something."""
-        now = self._clock()
-        for worker, parked in list(self._parked.items()):
-            member = self._roster.get(worker)
-            if member is not None and parked.want and self._grant(member, parked.want, now):
-                self._unpark(worker)
-        if self._table.dirty:
-            self._clean = False
-            self._dirty.set()
-        self._set_alarm(now)
-
-    def _set_alarm(self, now: float) -> None:
-        at = self._table.next_event_at()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = None if at is None else asyncio.get_running_loop().call_later(max(at - now, 0), self._ring, at)
-
-    def _ring(self, at: float) -> None:
-        now = self._clock()
-        if now - at > _LATE_S:  # this process was frozen, and the workers' calls wait in its queue
-            self._table.renew_all(now)
-        for task in self._table.reap(now):
-            log.warning("action=reap task=%s %s", task.id, task.story())
+    def time_passed(self) -> None:
+        """Hand out what time has made ready."""
         self._decided()
 
-    async def _committed(self) -> None:
-        """Wait until everything decided so far is on disk.
-
-        Raises:
-            JournalError: it could not be written, and has not happened.
-        """
-        if self._clean:
-            return
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committing.append(written)
-        self._dirty.set()
-        await written
-
-    async def _commit_for_ever(self) -> None:
-        """Commit in groups: all that was decided while the disk was busy with the group before."""
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            tasks, waiting = self._table.drain(), self._committing
-            self._committing = []
-            try:
-                if tasks:
-                    await self._in_journal(lambda tasks=tasks: self._journal.write(tasks))  # type: ignore[misc]
-            except JournalError as error:
-                self._undo(error, waiting)
-                continue
-            self._table.forget(tasks)
-            self._clean = not self._table.dirty and not self._committing
-            for written in waiting:
-                if not written.done():
-                    written.set_result(None)
-            self._tell_finished(tasks)
-
-    def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
-        """Return to what the journal holds; everyone who counts on more is told that it failed."""
-        log.error("action=undo %s", error)
-        waiting += self._committing
-        self._committing = []
-        self._roster = Roster()  # workers register again, and say what they hold
-        self._load(self._table.token)
-        self._clean = True
-        for written in waiting:
-            if not written.done():
-                written.set_exception(error)
-        for worker in list(self._parked):
-            self._unpark(worker)
-
-    def _tell_finished(self, tasks: Sequence[Task]) -> None:
+    def on_disk(self, tasks: Sequence[Task]) -> None:
+        """Tell those who wait for these tasks."""
         for task in tasks:
             if task.state.finished:
                 for woken in self._finishing.get(task.id, ()):
                     if not woken.done():
                         woken.set_result(None)
 
-    async def _in_journal(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._io, call)
+    def undone(self) -> None:
+        """Have all workers register again, and say what they hold."""
+        self._roster = Roster()
+        self._watch_holders()
+        for worker in list(self._parked):
+            self._unpark(worker)
 
-    async def _read(self, ids: Sequence[str]) -> list[Task | None]:
-        found = {task_id: self._table.get(task_id) for task_id in ids}
-        missing = [task_id for task_id, task in found.items() if task is None]
-        if missing:
-            found |= await self._in_journal(lambda: dict(self._journal.get(missing)))
-        return [found[task_id] for task_id in ids]
+    @property
+    def _table(self) -> TaskTable:
+        return self._ledger.table
+
+    def _decided(self) -> None:
+        """Follow up a change of the table: hand out what is ready, and have it all committed."""
+        now = self._clock()
+        for worker, parked in list(self._parked.items()):
+            member = self._roster.get(worker)
+            if member is not None and parked.want and self._grant(member, parked.want, now):
+                self._unpark(worker)
+        self._ledger.decided()
 
     async def _all(self, ids: Sequence[str]) -> dict[str, Task]:
         found: dict[str, Task] = {}
-        for task_id, task in zip(ids, await self._read(ids), strict=True):
+        for task_id, task in zip(ids, await self._ledger.read(ids), strict=True):
             if task is None:
                 raise TaskNotFoundError(task_id)
             found[task_id] = task
         return found
 
     async def _finished(self, ids: Sequence[str]) -> list[Task]:
-        await self._committed()
+        await self._ledger.committed()
         return [task for task in (await self._all(ids)).values() if task.state.finished]
 
 
 _FEW = 16  # whoever waits for more tasks than this is told of several at a time:
 _GATHER_S = 0.1  # of those that finish so soon after the first
-_LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
-_EPOCH_BITS = 32
-"""A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""

@@ -44,7 +44,7 @@ class MasterActor(Master):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, _outlive)
-        self.committer.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
+        self._ledger.committer.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
 
 
 class StorageActor(Storage[Any]):

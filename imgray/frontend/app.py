@@ -120,11 +120,11 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        where = f"{request.method} {request.url.path}"
+        where = request.method, request.url.path
         if error.status_code == MethodNotAllowedError.status:
-            return _render(MethodNotAllowedError(f"{where}: this path does not take this method."), error.headers)
+            return _render(MethodNotAllowedError(*where), error.headers)
         if error.status_code == RouteNotFoundError.status:
-            return _render(RouteNotFoundError(f"{where}: there is no such path. /docs lists them."))
+            return _render(RouteNotFoundError(*where))
         return _render(RequestError(str(error.detail)), error.headers)
 
     @app.exception_handler(Exception)

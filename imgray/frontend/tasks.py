@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -72,14 +72,16 @@ async def submit_task(
 @router.get("/tasks", tags=["tasks"])
 async def list_tasks(
     gateway: GatewayDep,
-    state: Annotated[list[State] | None, Query(description="Only these states; may be repeated.")] = None,
+    state: Annotated[list[State | Literal[""]] | None, Query(description="Only these states; may be repeated.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
 ) -> TaskPage:
     """List tasks, newest first."""
     if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
         raise RequestError(f"'{cursor}' is not a cursor that this service made.")
-    tasks = await gateway.master.page(state or [], int(cursor) if cursor else None, limit + 1)
+    tasks = await gateway.master.page(
+        [State(one) for one in state or [] if one], int(cursor) if cursor else None, limit + 1
+    )
     more = len(tasks) > limit
     return TaskPage(
         tasks=[TaskJson.of(task) for task in tasks[:limit]],

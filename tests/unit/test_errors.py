@@ -8,6 +8,10 @@ from imgray import errors
 from imgray.errors import ImgrayError
 
 EXAMPLES: dict[str, tuple[object, ...]] = {
+    "BadSettingError": ("PORT", "too high"),
+    "MethodNotAllowedError": ("PUT", "/x"),
+    "NotAnImageError": (" It is a PDF.",),
+    "RouteNotFoundError": ("GET", "/x"),
     "BadArgumentError": ("swap", "channels: must differ."),
     "BodyTooLargeError": (1000,),
     "DataInUseError": ("/data",),
@@ -25,13 +29,12 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "SourceUnreadableError": ("/a.png", "permission denied"),
     "TaskCancelledError": ("ab",),
     "TaskConflictError": ("ab",),
-    "TaskError": ("ab",),
     "TaskFailedError": ("ab", "image_corrupt", 422, "The image is corrupt."),
     "TaskNotFoundError": ("ab",),
     "TaskNotReadyError": ("ab", "queued"),
     "TaskTimeoutError": (120.0,),
     "TooManyPixelsError": (9, 9, 80),
-    "UnknownOperationError": ("swop", "swap"),
+    "UnknownOperationError": ("swop", "GET /v1/operations lists them all."),
     "WorkerDiedError": ("signal SIGKILL",),
 }
 
@@ -41,7 +44,8 @@ def every_class() -> list[type[ImgrayError]]:
 
 
 def make(kind: type[ImgrayError]) -> ImgrayError:
-    return kind(*EXAMPLES.get(kind.__name__, ()))
+    plain = ("Something is wrong.",) if kind.sentence == "{0}" else ()
+    return kind(*EXAMPLES.get(kind.__name__, plain))
 
 
 @pytest.mark.parametrize("kind", every_class())
@@ -56,12 +60,9 @@ def test_codes_are_unique() -> None:
     assert len(codes) == len(set(codes))
 
 
-@pytest.mark.parametrize(
-    ("kind", "arguments"), [(k, EXAMPLES[k.__name__]) for k in every_class() if k.__name__ in EXAMPLES]
-)
-def test_a_sentence_names_what_was_wrong(kind: type[ImgrayError], arguments: tuple[object, ...]) -> None:
-    sentence = str(kind(*arguments))
-    assert (
-        str(arguments[0]).split(".")[0].replace(",", "")[:4] in sentence.replace(",", "")
-        or kind is errors.TaskFailedError
-    )
+@pytest.mark.parametrize("kind", every_class())
+def test_a_sentence_is_whole_and_ends_as_one(kind: type[ImgrayError]) -> None:
+    sentence = str(make(kind))
+    assert sentence[0].isupper() or sentence.startswith(("'", "imgray"))
+    assert sentence.endswith(".")
+    assert "{" not in sentence

@@ -211,6 +211,7 @@ async def test_lists_page_and_filter(tmp_path: Path, png: bytes) -> None:
             seen += [f"/v1/tasks/{task['id']}" for task in page["tasks"]]
             cursor = page["next_cursor"]
         assert seen == locations[::-1]
+        assert len((await client.get("/v1/tasks?state=&cursor=")).json()["tasks"]) == 7
         assert len((await client.get("/v1/tasks?state=succeeded")).json()["tasks"]) == 7
         assert (await client.get("/v1/tasks?state=failed&state=queued")).json() == {"tasks": [], "next_cursor": None}
 

@@ -429,7 +429,7 @@ async def test_a_master_that_was_frozen_does_not_take_its_silence_for_the_worker
         task = await submit(made, png, SLOW)
         await leased(made, task.id)
         ahead = 1000.0
-        made.master._ring(clock() - 940)  # noqa: SLF001  # the alarm that was due while the process was frozen
+        made.master._ledger.ring(clock() - 940)  # noqa: SLF001  # the alarm that was due while the process was frozen
         after = await made.gateway.get(task.id)
         assert (after.state, after.attempts) == (State.LEASED, 1)
         await made.gateway.cancel(task.id)

@@ -90,6 +90,13 @@ def test_an_error_says_what_and_where(text: str, kind: type[PipelineError], word
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["[", "[1", '["swap"]', '[{"op": "swop"}]', "[" * 100_000])
+def test_text_that_starts_like_json_is_read_as_json(text: str) -> None:
+    assert str(Pipeline.parse('[{"op": "swap", "channels": "rg"}]')) == "swap:rg"
+    with pytest.raises(PipelineError):
+        Pipeline.parse(text)
+
+
 def test_every_form_is_taken() -> None:
     wanted = Pipeline((Swap(channels="rg"),))
     assert parse_pipeline("swap:rg") == wanted

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
-from imgray.errors import NotLoopbackError
+from imgray.errors import BadSettingError, NotLoopbackError
 from imgray.settings import Settings
 
 
@@ -16,8 +15,8 @@ def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGRAY_PORT", "0")
-    with pytest.raises(ValidationError, match="greater than or equal to 1"):
-        Settings()
+    with pytest.raises(BadSettingError, match="IMGRAY_PORT: Input should be greater than or equal to 1"):
+        Settings.having()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

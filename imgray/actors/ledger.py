@@ -1,0 +1,169 @@
+"""The ledger: the task table and its journal, kept in step, and woken when time alone changes something."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from imgray.errors import JournalError
+from imgray.journal import Journal
+from imgray.retry import Backoff
+from imgray.settings import Settings
+from imgray.table import Policy, TaskTable
+from imgray.task import Task
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
+_EPOCH_BITS = 32
+"""A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""
+
+
+class Listener(Protocol):
+    """Whoever decides on the table, and is told what becomes of its decisions."""
+
+    def time_passed(self) -> None:
+        """Leases may have expired, delays may have ended."""
+
+    def on_disk(self, tasks: Sequence[Task]) -> None:
+        """These changes have been committed."""
+
+    def undone(self) -> None:
+        """A commit has failed: the table is again as the journal has it."""
+
+
+class Ledger:
+    """A table whose every decision is one commit, or has not happened.
+
+    Whoever changes `table` calls `decided`, and `committed` before it tells anyone. All that is decided while the disk
+    is busy goes into the next commit together.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float], listener: Listener) -> None:
+        """Open the journal and take up the tasks in it. Needs a running event loop.
+
+        Raises:
+            SetupError, JournalError: the journal cannot be used.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._listener = listener
+        self._journal = Journal.open(settings.data_folder)
+        self._io = ThreadPoolExecutor(1, "journal")  # one thread, so that the journal sees one call at a time
+        self._waiting: list[asyncio.Future[None]] = []
+        self._wanted = asyncio.Event()  # a commit
+        self._clean = True
+        self._alarm: asyncio.TimerHandle | None = None
+        self.table = self._load(self._journal.epoch << _EPOCH_BITS)
+        """Changes its identity when a commit fails: do not keep it over an ``await``."""
+        self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
+        """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
+
+    async def close(self) -> None:
+        """Write what is decided, and let go of the journal."""
+        with contextlib.suppress(JournalError):
+            await self.committed()
+        self.committer.cancel()
+        if self._alarm:
+            self._alarm.cancel()
+        self._io.shutdown()
+        self._journal.close()
+
+    def decided(self) -> None:
+        """Note that the table may have changed."""
+        if self.table.dirty:
+            self._clean = False
+            self._wanted.set()
+        self._set_alarm()
+
+    async def committed(self) -> None:
+        """Wait until everything decided so far is on disk.
+
+        Raises:
+            JournalError: it could not be written, and has not happened.
+        """
+        if self._clean:
+            return
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(written)
+        self._wanted.set()
+        await written
+
+    async def read(self, ids: Sequence[str]) -> list[Task | None]:
+        """Return tasks by id, live or finished, None for unknown ones."""
+        found = {task_id: self.table.get(task_id) for task_id in ids}
+        missing = [task_id for task_id, task in found.items() if task is None]
+        if missing:
+            found |= await self.in_journal(lambda journal: dict(journal.get(missing)))
+        return [found[task_id] for task_id in ids]
+
+    async def in_journal(self, call: Callable[[Journal], _T]) -> _T:
+        """Call the journal in its own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._io, call, self._journal)
+
+    def _load(self, token: int) -> TaskTable:
+        """Make the table that the journal describes; ``token`` was the last one granted."""
+        policy = Policy(
+            max_attempts=self._settings.max_attempts,
+            max_live=self._settings.max_live_tasks,
+            lease_s=self._settings.lease_s,
+            backoff=Backoff(self._settings.retry_base_s, self._settings.retry_cap_s),
+        )
+        jitter = random.Random()  # noqa: S311
+        table = TaskTable(policy, token, self._journal.next_seq(), self._journal.counts(), jitter)
+        table.restore(self._journal.live(), self._clock())
+        return table
+
+    async def _commit_for_ever(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            tasks, waiting = self.table.drain(), self._waiting
+            self._waiting = []
+            try:
+                if tasks:
+                    await self.in_journal(lambda journal, tasks=tasks: journal.write(tasks))  # type: ignore[misc]
+            except JournalError as error:
+                self._undo(error, waiting)
+                continue
+            self.table.forget(tasks)
+            self._clean = not self.table.dirty and not self._waiting
+            for written in waiting:
+                if not written.done():
+                    written.set_result(None)
+            self._listener.on_disk(tasks)
+
+    def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
+        """Return to what the journal holds; everyone who counts on more is told that it failed."""
+        log.error("action=undo %s", error)
+        waiting += self._waiting
+        self._waiting = []
+        self.table = self._load(self.table.token)
+        self._clean = True
+        for written in waiting:
+            if not written.done():
+                written.set_exception(error)
+        self._listener.undone()
+
+    def _set_alarm(self) -> None:
+        at = self.table.next_event_at()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if at is not None:
+            delay_s = max(at - self._clock(), 0)
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self.ring, at)
+
+    def ring(self, at: float) -> None:
+        """Do what was due at a time."""
+        now = self._clock()
+        if now - at > _LATE_S:  # this process was frozen, and the workers' calls wait in its queue
+            self.table.renew_all(now)
+        for task in self.table.reap(now):
+            log.warning("action=reap task=%s %s", task.id, task.story())
+        self._listener.time_passed()
