@@ -16,15 +16,18 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = """Process images as durable tasks on Ray.
+
+\b
+imgray run PICTURES --op swap:rg --out RESULTS    a folder, here and now
+imgray serve                                      a service over HTTP
+"""  # after \b click keeps lines as they are
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="imgray")
 def cli() -> None:
-    r"""Process images as durable tasks on Ray.
-
-    \b
-    imgray run PICTURES --op swap:rg --out RESULTS    a folder, here and now
-    imgray serve                                      a service over HTTP
-    """
+    """Gather the commands."""
 
 
 for command in (run, serve, status, stop, operations, samples):

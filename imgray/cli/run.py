@@ -62,10 +62,12 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)
     for ending in (*map(Ending.of, plan.problems), *map(Ending.done_before, done)):
         tally.add(ending)
-    finished = not missing or _process(missing, pipeline, settings, tally, console)
-    tally.show(out, to_stderr=str(report) == "-")
-    if report is not None:
-        _write_report(report, {"pipeline": str(pipeline), "out": str(out), **tally.as_json()})
+    try:
+        finished = not missing or _process(missing, pipeline, settings, tally, console)
+    finally:  # also when the cluster fails: what was done is done
+        tally.show(out, to_stderr=str(report) == "-")
+        if report is not None:
+            _write_report(report, {"pipeline": str(pipeline), "out": str(out), **tally.as_json()})
     if not finished:
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
     if tally.failed:
