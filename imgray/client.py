@@ -26,7 +26,7 @@ from imgray.gateway import Gateway, Submission, find_output
 from imgray.operations import Operation
 from imgray.pipeline import Pipeline, parse_pipeline
 from imgray.settings import Settings
-from imgray.task import DEFAULT_OUTPUT, Output, State, Task
+from imgray.task import DEFAULT_OUTPUT, Attempt, Output, State, Task
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]"
 """A path, an encoded image, or pixels: a Pillow image, or an array of shape (height, width[, channels])."""
@@ -88,6 +88,16 @@ class ClientTask:
         """Cancel it; when it has finished already, it stays as it is."""
         self._task = self._client.call(self._client.gateway.cancel(self.id))
         return self
+
+    def redrive(self) -> Self:
+        """Put it back in the queue if it failed, with all its attempts before it."""
+        self._task = self._client.call(self._client.gateway.redrive(self.id))
+        return self
+
+    @property
+    def history(self) -> tuple[Attempt, ...]:
+        """The attempts that had ended when it was last looked at."""
+        return self._task.history
 
     def bytes(self, name: str = DEFAULT_OUTPUT) -> bytes:
         """Wait, and return an output as it is encoded.

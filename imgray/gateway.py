@@ -190,6 +190,15 @@ class Gateway:
         (task,) = await self.master.cancel([task_id])
         return task
 
+    async def redrive(self, task_id: str) -> Task:
+        """Put a dead letter back in the queue, with all its attempts before it; any other task stays as it is.
+
+        Raises:
+            TaskNotFoundError: no task has this id.
+        """
+        (task,) = await self.master.redrive([task_id])
+        return task
+
     async def output(self, task_id: str, name: str) -> Output:
         """Describe an output that can be fetched.
 

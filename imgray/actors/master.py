@@ -203,7 +203,6 @@ class Master:
             self._unpark(request.worker)
             granted = self._grant(member, request.want, now)
             if not (granted or member.unreceived or request.outcomes or self._void(request)):
-                self._decided()
                 await self._park(request)
         self._decided()
         await self._ledger.committed()

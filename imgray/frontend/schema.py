@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from imgray.messages import WorkerView
-from imgray.task import Failure, Output, State, Task
+from imgray.task import Event, Failure, Output, State, Task
 
 
 class ErrorJson(BaseModel):
@@ -59,6 +59,44 @@ class TaskJson(BaseModel):
             error=_error(task.failure, task.id),
             outputs=[
                 _output(task.id, wanted.name, wanted.pipeline, done.get(wanted.name)) for wanted in task.spec.outputs
+            ],
+        )
+
+
+class AttemptJson(BaseModel):
+    """One execution of a task that has ended."""
+
+    number: int
+    worker: str
+    leased_at: datetime
+    ended_at: datetime
+    ending: Event = Field(description="`ack`, `retry`, `fail` or `cancel`.")
+    error: ErrorJson | None
+
+
+class HistoryJson(BaseModel):
+    """The story of a task."""
+
+    id: str
+    state: State
+    attempts: list[AttemptJson]
+
+    @classmethod
+    def of(cls, task: Task) -> HistoryJson:
+        """Tell a task's story."""
+        return cls(
+            id=task.id,
+            state=task.state,
+            attempts=[
+                AttemptJson(
+                    number=attempt.number,
+                    worker=attempt.worker,
+                    leased_at=_utc(attempt.leased_at),
+                    ended_at=_utc(attempt.ended_at),
+                    ending=attempt.ending,
+                    error=_error(attempt.failure, task.id),
+                )
+                for attempt in task.history
             ],
         )
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from imgray.codec import FORMATS
 from imgray.errors import RequestError
 from imgray.frontend.dependencies import GatewayDep
-from imgray.frontend.schema import OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
+from imgray.frontend.schema import HistoryJson, OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
 from imgray.gateway import Submission
 from imgray.operations import CATALOGUE
@@ -103,6 +103,18 @@ async def get_task(
 async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
     """Cancel a task, wherever it is; a finished one stays as it is."""
     return TaskJson.of(await gateway.cancel(task_id))
+
+
+@router.get("/tasks/{task_id}/history", tags=["tasks"])
+async def get_history(task_id: str, gateway: GatewayDep) -> HistoryJson:
+    """Tell the story of a task: each attempt that has ended, where, when and how."""
+    return HistoryJson.of(await gateway.get(task_id))
+
+
+@router.post("/tasks/{task_id}/redrive", tags=["tasks"])
+async def redrive_task(task_id: str, gateway: GatewayDep) -> TaskJson:
+    """Put a failed task back in the queue, with all its attempts before it; any other task stays as it is."""
+    return TaskJson.of(await gateway.redrive(task_id))
 
 
 @router.head("/tasks/{task_id}/outputs/{name}", include_in_schema=False)

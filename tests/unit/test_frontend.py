@@ -176,6 +176,23 @@ async def test_unknown_things_and_wrong_methods(tmp_path: Path) -> None:
         assert (await client.get("/v1/tasks/nope")).json()["task_id"] == "nope"
 
 
+async def test_a_failed_task_tells_its_story_and_can_be_redriven(tmp_path: Path) -> None:
+    data = bytearray(encoded(picture(size=(200, 200))))
+    data[len(data) // 2] ^= 0xFF
+    async with http(tmp_path) as client:
+        location = (await client.post("/v1/tasks", content=bytes(data))).headers["location"]
+        assert (await finished(client, location))["state"] == "failed"
+        (attempt,) = (await client.get(f"{location}/history")).json()["attempts"]
+        assert (attempt["number"], attempt["ending"], attempt["error"]["code"][:6]) == (1, "fail", "image_")
+        assert attempt["worker"].startswith("worker-1")
+        redriven = await client.post(f"{location}/redrive")
+        assert (redriven.status_code, redriven.json()["state"]) == (200, "queued")
+        assert (await finished(client, location))["state"] == "failed"
+        assert len((await client.get(f"{location}/history")).json()["attempts"]) == 2
+        for answer in (await client.get("/v1/tasks/nope/history"), await client.post("/v1/tasks/nope/redrive")):
+            assert (answer.status_code, answer.json()["code"]) == (404, "task_not_found")
+
+
 async def test_an_output_that_is_not_there_yet_or_never_will_be(tmp_path: Path, png: bytes) -> None:
     async with http(tmp_path) as client:
         location = (await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)).headers["location"]
