@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,10 @@ from imgray.task import (
 
 FILE = "journal.sqlite3"
 LOCK = "lock"
+HANDOVER_S = 5.0
+"""How long whoever starts a service waits for one that was killed to be gone."""
+
+_POLL_S = 0.05
 
 MIGRATIONS = (
     """
@@ -87,8 +92,12 @@ class Journal:
         self.epoch = epoch
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, wait_s: float = 0.0) -> Self:
         """Open, or make, the journal in a folder, and bump its epoch.
+
+        Args:
+            folder: where it is.
+            wait_s: how long to wait for another process that has it open, and may be about to die.
 
         Raises:
             DataInUseError: another process has it open.
@@ -97,7 +106,7 @@ class Journal:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = _lock(folder)
+            lock = _lock(folder, wait_s)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
         try:
@@ -175,14 +184,19 @@ class Journal:
         return map(_task, cursor)
 
 
-def _lock(folder: Path) -> int:
+def _lock(folder: Path, wait_s: float) -> int:
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process dies
-    except BlockingIOError:
-        os.close(lock)
-        raise DataInUseError(str(folder)) from None
-    return lock
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process dies
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(lock)
+                raise DataInUseError(str(folder)) from None
+            time.sleep(_POLL_S)  # flock itself has no time limit
+        else:
+            return lock
 
 
 def _prepare(connection: sqlite3.Connection) -> int:

@@ -26,7 +26,7 @@ from imgray.actors.remote import (
 )
 from imgray.errors import PassingError, ServiceError
 from imgray.gateway import Gateway
-from imgray.journal import Journal
+from imgray.journal import HANDOVER_S, Journal
 from imgray.retry import Backoff
 from imgray.settings import Settings
 
@@ -93,7 +93,7 @@ def check_data(settings: Settings) -> None:
     Raises:
         SetupError, JournalError: it cannot.
     """
-    Journal.open(settings.data_folder).close()
+    Journal.open(settings.data_folder, HANDOVER_S).close()
 
 
 async def wait_until_ready(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from imgray.bulk import BulkJob, Ending, cancel_leftovers, file_roots, split_done
-from imgray.journal import Journal
+from imgray.journal import HANDOVER_S, Journal
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, make_plan
 from imgray.settings import Settings
@@ -57,7 +57,7 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
     with console.status("Looking for images…"):
         plan = make_plan(paths, out, pipeline)
     settings = Settings.having(data=out / STATE_FOLDER, file_roots=file_roots(paths, out), workers=workers)
-    with closing(Journal.open(settings.data_folder)) as journal:
+    with closing(Journal.open(settings.data_folder, HANDOVER_S)) as journal:
         done, missing = split_done(plan.items, journal)
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)
     for ending in (*map(Ending.of, plan.problems), *map(Ending.done_before, done)):

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
@@ -18,9 +19,11 @@ from rich.table import Table
 
 from imgray import service
 from imgray.errors import ServiceError
+from imgray.journal import HANDOVER_S
 from imgray.settings import Settings
 
 STATUS_TIMEOUT_S = 10.0
+_POLL_S = 0.1
 
 _data_option = click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journal and the blobs."
@@ -112,16 +115,23 @@ def _serve_here(settings: Settings) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    """See that the port is free, here, where the error can be shown."""
+    """See that the port is free, or becomes so as a service that was killed goes, here, where it can be said."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ServiceError(
-                f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. Choose another (--port)."
-            ) from error
+    deadline = time.monotonic() + HANDOVER_S
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise ServiceError(
+                        f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}."
+                        " Choose another (--port)."
+                    ) from error
+            else:
+                return
+        time.sleep(_POLL_S)
 
 
 def _ask(url: str) -> dict[str, Any]:
