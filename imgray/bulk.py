@@ -99,10 +99,7 @@ class BulkJob:
                 if self._submitting is not None:
                     await self._submitting
                 for ids in _chunks(list(self._under_way)):
-                    tasks = await self._master.get(ids)
-                    await self._master.cancel(
-                        [task.id for task in tasks if task is not None and task.state is State.QUEUED]
-                    )
+                    await self._master.withdraw(ids)
                 while self._under_way:
                     await self._collect(_WAIT_S)
 

@@ -55,6 +55,9 @@ class MasterPort(Protocol):
     async def cancel(self, ids: Sequence[str]) -> list[Task]:
         """Cancel live tasks; return all as they now stand."""
 
+    async def withdraw(self, ids: Sequence[str]) -> list[Task]:
+        """Cancel the tasks that no worker has yet; return all as they now stand."""
+
     async def redrive(self, ids: Sequence[str]) -> list[Task]:
         """Put dead letters back in the queue; return all as they now stand."""
 

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from imgray.actors.ledger import Ledger
@@ -134,16 +135,26 @@ class Master:
         Raises:
             TaskNotFoundError: an id is unknown.
         """
+        return await self._cancel(ids, {State.QUEUED, State.LEASED})
+
+    async def withdraw(self, ids: Sequence[str]) -> list[Task]:
+        """Cancel the tasks that no worker has yet; return all as they now stand.
+
+        Raises:
+            TaskNotFoundError: an id is unknown.
+        """
+        return await self._cancel(ids, {State.QUEUED})
+
+    async def _cancel(self, ids: Sequence[str], states: AbstractSet[State]) -> list[Task]:
         known = await self._all(ids)
         now = self._clock()
         for task_id in ids:
             task = self._table.get(task_id)
-            if task is None or task.state.finished:
+            if task is None or task.state not in states:
                 continue
-            cancelled = self._table.cancel(task_id, now)
+            known[task_id] = self._table.cancel(task_id, now)
             if task.lease is not None:
                 self._unpark(task.lease.worker)  # to tell the worker that its token is void
-            known[task_id] = cancelled
         self._decided()
         await self._ledger.committed()
         return [known[task_id] for task_id in ids]

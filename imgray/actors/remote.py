@@ -166,6 +166,10 @@ class RemoteMaster(_Remote):
         """See `Master.cancel`."""
         return await self._call("cancel", ids)  # type: ignore[no-any-return]
 
+    async def withdraw(self, ids: Sequence[str]) -> list[Task]:
+        """See `Master.withdraw`."""
+        return await self._call("withdraw", ids)  # type: ignore[no-any-return]
+
     async def redrive(self, ids: Sequence[str]) -> list[Task]:
         """See `Master.redrive`."""
         return await self._call("redrive", ids)  # type: ignore[no-any-return]

@@ -433,3 +433,11 @@ async def test_a_master_that_was_frozen_does_not_take_its_silence_for_the_worker
         after = await made.gateway.get(task.id)
         assert (after.state, after.attempts) == (State.LEASED, 1)
         await made.gateway.cancel(task.id)
+
+
+async def test_a_task_is_withdrawn_only_while_no_worker_has_it(tmp_path: Path, png: bytes) -> None:
+    async with by_hand(tmp_path) as (made, hand):
+        held, waiting = await submit(made, png), await submit(made, png)
+        assert [grant.spec.id for grant in (await hand.call(1)).grants] == [held.id]
+        states = [task.state for task in await made.master.withdraw([held.id, waiting.id])]
+        assert states == [State.LEASED, State.CANCELLED]
