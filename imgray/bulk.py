@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from imgray.errors import PassingError, RequestError
+from imgray.errors import PassingError
 from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
 from imgray.pipeline import Pipeline
@@ -21,6 +21,7 @@ WINDOW = 2048
 
 _CHUNK = 256  # tasks in one call
 _WAIT_S = 5.0  # length of one waiting call
+_CLOCK_SLACK_S = 1.0  # how far a file system's clock may be ahead of the Master's
 _STOP_S = 10.0  # how long the attempts that run may take to end, when the job is interrupted
 _LEFTOVERS = 1000  # live tasks of an interrupted run that are cancelled in one call
 
@@ -130,25 +131,18 @@ async def cancel_leftovers(gateway: Gateway) -> None:
         await gateway.master.cancel([task.id for task in left])
 
 
-def file_roots(paths: Iterable[Path], out: Path) -> tuple[Path, ...]:
-    """Name the folders that the workers of a run need: where the sources are, and where the results go.
-
-    Raises:
-        RequestError: ``out`` is there and is no folder.
-    """
-    if out.exists() and not out.is_dir():
-        raise RequestError(f"--out '{out}' is a file.")
-    return (*(path.resolve() for path in paths), out.resolve())
-
-
 def _still_there(task: Task | None) -> bool:
-    """Say whether an earlier task's results lie where it wrote them, with the size that it wrote."""
-    if task is None:
+    """Say whether an earlier task's results lie where it wrote them, as large as then and not written since."""
+    if task is None or task.finished_at is None:
         return False
-    try:
-        return all(output.path and Path(output.path).stat().st_size == output.size_bytes for output in task.outputs)
-    except OSError:
-        return False
+    for output in task.outputs:
+        try:
+            status = Path(output.path or "").stat()
+        except OSError:
+            return False
+        if status.st_size != output.size_bytes or status.st_mtime > task.finished_at + _CLOCK_SLACK_S:
+            return False
+    return True
 
 
 def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

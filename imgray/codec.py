@@ -5,6 +5,7 @@ Whatever the bytes, each function answers, or raises an `ImageError`; nothing el
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from imgray.errors import (
     ImageError,
     ImageTruncatedError,
     NotAnImageError,
+    TooLargeForFormatError,
     TooManyPixelsError,
 )
 
@@ -28,21 +30,22 @@ HEAD_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """An image file format that imgray reads and, if ``writes``, makes."""
+    """An image file format that imgray reads and, if ``writes``, makes, with sides up to ``max_side`` pixels."""
 
     name: str
     pillow: str
     content_type: str
     extensions: tuple[str, ...]
     writes: bool
+    max_side: int = 2**31 - 1
 
 
 FORMATS = {
     fmt.name: fmt
     for fmt in (
         Format("png", "PNG", "image/png", (".png", ".apng"), writes=True),
-        Format("jpeg", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), writes=True),
-        Format("webp", "WEBP", "image/webp", (".webp",), writes=True),
+        Format("jpeg", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), writes=True, max_side=65_500),
+        Format("webp", "WEBP", "image/webp", (".webp",), writes=True, max_side=16_383),
         Format("gif", "GIF", "image/gif", (".gif",), writes=False),
         Format("bmp", "BMP", "image/bmp", (".bmp", ".dib"), writes=False),
         Format("tiff", "TIFF", "image/tiff", (".tif", ".tiff"), writes=False),
@@ -56,10 +59,12 @@ _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
-    (b"BM", "bmp"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
 )
+_BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
+"""Sizes of the second header of a BMP; its magic alone, "BM", is how many a text begins."""
+
 _MODES_KEPT = {
     "png": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"},
     "jpeg": {"L", "RGB", "CMYK"},
@@ -67,7 +72,15 @@ _MODES_KEPT = {
 }
 """Pixel modes that each written format can hold as they are."""
 
-_ICC_SPACE = {"1": b"GRAY", "L": b"GRAY", "LA": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}
+_ICC_SPACE = {
+    "1": b"GRAY",
+    "L": b"GRAY",
+    "LA": b"GRAY",
+    "P": b"RGB ",
+    "RGB": b"RGB ",
+    "RGBA": b"RGB ",
+    "CMYK": b"CMYK",
+}
 _ICC_SPACE_AT = slice(16, 20)  # "data colour space" in the profile header, ICC.1:2022 table 17
 
 
@@ -104,6 +117,8 @@ def sniff(head: bytes) -> str | None:
     """Name the format that the first `HEAD_BYTES` of a file announce, or None."""
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "webp"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "bmp"
     return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
 
 
@@ -130,10 +145,24 @@ def decode(file: BinaryIO, max_pixels: int) -> Image.Image:
     head = file.read(HEAD_BYTES)
     file.seek(0)
     with _errors_named(head), _opened(file, max_pixels) as image:
+        name = _BY_PILLOW[str(image.format)].name
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        image.format = _BY_PILLOW[str(image.format)].name
-        return image
+        with contextlib.suppress(Exception):  # nonsense in the metadata does not hurt the pixels
+            ImageOps.exif_transpose(image, in_place=True)
+        plain = _plain(image)
+        plain.format = name
+        return plain
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Turn what only some operations would understand into what all do: a colour key, the other byte order."""
+    if image.mode in {"I;16B", "I;16L", "I;16N"}:
+        image = image.convert("I").convert("I;16")
+    if image.mode in {"1", "L", "RGB"} and image.has_transparency_data:
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    if image.mode != "P":
+        image.info.pop("transparency", None)
+    return image
 
 
 def encode(image: Image.Image, fmt: str, *, quality: int, lossless: bool) -> Encoded:
@@ -146,7 +175,13 @@ def encode(image: Image.Image, fmt: str, *, quality: int, lossless: bool) -> Enc
         fmt: a name in `FORMATS` that ``writes``.
         quality: 1 to 100, for lossy formats.
         lossless: WebP only.
+
+    Raises:
+        TooLargeForFormatError: a side is longer than the format can tell.
     """
+    limit = FORMATS[fmt].max_side
+    if max(image.size) > limit:
+        raise TooLargeForFormatError(image.width, image.height, fmt, limit)
     prepared = _as_mode_for(image, fmt)
     options: dict[str, Any] = {}
     if fmt == "png":
@@ -222,7 +257,7 @@ def _errors_named(head: bytes | bytearray | memoryview) -> Iterator[None]:
     """Turn whatever a decoder throws into the `ImageError` that says it."""
     try:
         yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         if not len(head):

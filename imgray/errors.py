@@ -110,11 +110,26 @@ class TooManyPixelsError(ImageError):
     sentence = "The image has {0} by {1} pixels; the limit is {2:,} (setting max_pixels)."
 
 
+class TooLargeForFormatError(ImageError):
+    """A side of the result is longer than its format allows."""
+
+    code = "too_large_for_format"
+    sentence = "The result has {0} by {1} pixels; {2} allows {3:,} a side. Make it smaller, or choose another format."
+
+
 class OutOfMemoryError(ImageError):
     """An image needs more memory than its worker could get."""
 
     code = "out_of_memory"
     sentence = "The image needs more memory than a worker has."
+
+
+class HostNotAllowedError(RequestError):
+    """The request names a host that this service is not, or comes from a page of another site."""
+
+    code = "host_not_allowed"
+    status = 403
+    sentence = "Requests for, or from pages of, '{0}' are not answered (setting hosts)."
 
 
 class PipelineError(RequestError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from imgray.errors import (
     BodyTooLargeError,
     OutputNotFoundError,
     PassingError,
+    RequestError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
@@ -33,8 +35,10 @@ from imgray.task import (
     new_task_id,
 )
 
-MAX_IDS = 10_000
-"""Most ids in one call."""
+MAX_LABEL = 255
+"""Characters of a label that are kept."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class MasterPort(Protocol):
@@ -107,7 +111,14 @@ class Submission:
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
     def spec(self, task_id: str) -> TaskSpec:
-        """Say it in the table's terms."""
+        """Say it in the table's terms.
+
+        Raises:
+            RequestError: there is no output, or one with a name that cannot be part of a key.
+        """
+        for name in self.outputs or [""]:
+            if not _NAME.fullmatch(name):
+                raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
         return TaskSpec(
             id=task_id,
             source=BlobSource(input_key(task_id)) if self.path is None else PathSource(self.path),
@@ -115,7 +126,7 @@ class Submission:
                 OutputSpec(name, str(pipeline), (self.destinations or {}).get(name))
                 for name, pipeline in self.outputs.items()
             ),
-            label=self.label,
+            label=self.label.encode(errors="replace").decode()[:MAX_LABEL],  # a file name may not even be text
             fingerprint=self.fingerprint,
         )
 

@@ -65,9 +65,11 @@ def make_plan(paths: Sequence[Path], out: Path, pipeline: Pipeline) -> Plan:
     found: list[_Found] = []
     ignored = 0
     for path in paths:
-        if not path.exists():
-            raise RequestError(f"'{path}' does not exist.")
-        for entry in _walk(path.absolute(), out.absolute(), several=len(paths) > 1):
+        try:
+            path.stat()
+        except OSError as error:
+            raise RequestError(f"'{path}' does not exist, or cannot be seen: {error.strerror}.") from error
+        for entry in _walk(Path(os.path.abspath(path)), os.path.realpath(out), several=len(paths) > 1):  # noqa: PTH100
             if isinstance(entry, Problem):
                 plan.problems.append(entry)
             elif entry is None:
@@ -76,12 +78,12 @@ def make_plan(paths: Sequence[Path], out: Path, pipeline: Pipeline) -> Plan:
                 found.append(entry)
     items = [
         Item(image.source, destination, _fingerprint(image, destination, pipeline))
-        for image, destination in _named(found, out.absolute(), pipeline)
+        for image, destination in _named(found, Path(os.path.abspath(out)), pipeline)  # noqa: PTH100
     ]
     return replace(plan, items=items, ignored=ignored)
 
 
-def _walk(path: Path, out: Path, *, several: bool) -> Iterator[_Found | Problem | None]:
+def _walk(path: Path, out: str, *, several: bool) -> Iterator[_Found | Problem | None]:
     """Yield images and problems under a path, and None for each file that is neither."""
     if path.is_file():
         yield _look(path, Path(path.name), named=True)
@@ -89,13 +91,21 @@ def _walk(path: Path, out: Path, *, several: bool) -> Iterator[_Found | Problem 
     base = path.parent if several else path
     problems: list[OSError] = []
     for folder, folders, names in os.walk(path, onerror=problems.append):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(folder, name) != out)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and os.path.realpath(Path(folder, name)) != out
+        )
         for name in sorted(names):
             file = Path(folder, name)
-            if not name.startswith(".") and file.is_file():
-                yield _look(file, file.relative_to(base), named=False)
-    for error in problems:
-        yield Problem(Path(error.filename), SourceUnreadableError(str(error.filename), error.strerror or str(error)))
+            try:
+                regular = not name.startswith(".") and file.is_file()
+            except OSError as error:
+                problems.append(error)
+            else:
+                if regular:
+                    yield _look(file, file.relative_to(base), named=False)
+    for problem in problems:
+        name = str(problem.filename)
+        yield Problem(Path(name), SourceUnreadableError(name, problem.strerror or str(problem)))
 
 
 def _look(path: Path, relative: Path, *, named: bool) -> _Found | Problem | None:
@@ -120,14 +130,15 @@ def _named(found: Iterable[_Found], out: Path, pipeline: Pipeline) -> list[tuple
     times = Counter(destination for _, destination, _ in named)
     paired = [(image, longer if times[destination] > 1 else destination) for image, destination, longer in named]
     sources: dict[Path, Path] = {}
+    originals = {os.path.realpath(image.source) for image, _ in paired}
     for image, destination in paired:
         if destination in sources:
             raise RequestError(
                 f"'{sources[destination]}' and '{image.source}' would both become '{destination}'."
                 " Process them in separate runs, with an --out of its own each."
             )
-        if destination == image.source:
-            raise RequestError(f"The result would replace its source '{destination}'. Choose another --out.")
+        if os.path.realpath(destination) in originals:
+            raise RequestError(f"'{destination}' is a source, and would be replaced by a result. Choose another --out.")
         sources[destination] = image.source
     return paired
 

@@ -25,22 +25,19 @@ _POLL_S = 0.1  # how often another process is looked at; there is no event to wa
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Where a service is: written when it is ready, removed when it ends."""
+    """Where a service is: written when it is ready, removed when it ends.
+
+    ``born`` is the start of its process as the kernel tells it: a process that got the same id later has another.
+    """
 
     pid: int
+    born: str
     url: str
-    started_at: float
 
     @property
     def alive(self) -> bool:
         """True when its process is there."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return not _is_zombie(self.pid)
+        return bool(self.born) and _born(self.pid) == self.born
 
 
 @contextmanager
@@ -48,7 +45,7 @@ def noted(data: Path, url: str) -> Iterator[None]:
     """Leave a note for as long as the ``with`` block lasts."""
     note = data / NOTE
     aside = note.with_suffix(".new")
-    aside.write_text(json.dumps(asdict(Note(os.getpid(), url, time.time()))), encoding="utf-8")
+    aside.write_text(json.dumps(asdict(Note(os.getpid(), _born(os.getpid()), url))), encoding="utf-8")
     aside.replace(note)
     try:
         yield
@@ -81,6 +78,7 @@ def start_detached(data: Path, arguments: Sequence[str]) -> Note:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != "IMGRAY_DETACH"},  # once is enough
         )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -114,10 +112,11 @@ def stop(data: Path) -> Note:
     return note
 
 
-def _is_zombie(pid: int) -> bool:
-    """Say whether a process has ended and only waits to be collected by its parent."""
+def _born(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot (proc(5), field 22); "" when it has ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] == "Z"
+        return ""
+    fields = status.rpartition(")")[2].split()  # from field 3 on: the name before may hold anything
+    return "" if fields[0] == "Z" else fields[19]

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     address: str = Field(default="", description="Ray cluster to join; empty: start a private one here.")
     host: str = Field(default="127.0.0.1", description="Address that the service listens on: loopback only.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the service listens on.")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Names under which a reverse proxy passes requests on, beyond the loopback ones."
+    )
     data: Path = Field(default=Path("~/.imgray"), description="Folder of the journal and, by default, of the blobs.")
     blobs: str = Field(
         default="",
@@ -85,11 +88,15 @@ class Settings(BaseSettings):
         Raises:
             NotLoopbackError: ``host`` is neither ``localhost`` nor a loopback address.
         """
-        if self.host == "localhost":
-            return
-        try:
-            loopback = ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
+        if not is_loopback(self.host):
             raise NotLoopbackError(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -47,3 +47,6 @@ def main() -> None:
     except ImgrayError as error:
         click.echo(f"imgray: {error.code}: {error}", err=True)
         sys.exit(EXIT_USAGE)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        click.echo(f"imgray: {error}", err=True)
+        sys.exit(EXIT_USAGE)

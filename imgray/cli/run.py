@@ -23,7 +23,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from imgray.bulk import BulkJob, Ending, cancel_leftovers, file_roots, split_done
+from imgray.bulk import BulkJob, Ending, cancel_leftovers, split_done
+from imgray.errors import RequestError
 from imgray.journal import HANDOVER_S, Journal
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, make_plan
@@ -53,10 +54,15 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
     Exit status: 0 when all succeeded, 1 when some failed, 2 when nothing could be begun, 130 when interrupted.
     """
     pipeline = Pipeline.parse("/".join(ops))
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"--out '{out}' is a file.")
+    if report is not None and not report.absolute().parent.is_dir():
+        raise RequestError(f"--json '{report}': there is no folder '{report.absolute().parent}'.")
     console = Console(stderr=True)
     with console.status("Looking for images…"):
         plan = make_plan(paths, out, pipeline)
-    settings = Settings.having(data=out / STATE_FOLDER, file_roots=file_roots(paths, out), workers=workers)
+    # The cluster is this user's own, and sources may be links to anywhere: the workers may use what the user may.
+    settings = Settings.having(data=out / STATE_FOLDER, file_roots=(Path("/"),), workers=workers)
     with closing(Journal.open(settings.data_folder, HANDOVER_S)) as journal:
         done, missing = split_done(plan.items, journal)
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)
@@ -111,10 +117,8 @@ class Tally:
         console = Console(soft_wrap=True, highlight=False, stderr=to_stderr)
         for ending in self.endings:
             if ending.failure is not None:
-                console.print(
-                    f"{_printable(ending.source)}: {ending.failure.code}: {ending.failure.message}",
-                    markup=False,
-                )
+                line = f"{ending.source}: {ending.failure.code}: {ending.failure.message}"
+                console.print(_printable(line), markup=False)
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(justify="right")
         rows = (
@@ -194,6 +198,6 @@ def _write_report(report: Path, content: dict[str, Any]) -> None:
         report.write_text(text, encoding="utf-8")
 
 
-def _printable(path: Path) -> str:
-    """Show a path whose name may not be text."""
-    return str(path).encode(errors="surrogateescape").decode(errors="replace")
+def _printable(words: object) -> str:
+    """Show words in which there may be the name of a file that is not text."""
+    return str(words).encode(errors="surrogateescape").decode(errors="replace")

@@ -29,7 +29,7 @@ async def submit_task(request: Request, gateway: GatewayDep) -> Response:
     """Take the form's image, and answer the task's id."""
     try:
         data, name, _ = await read_form(request, "uploadfile")
-        check_image(data, gateway.settings)
+        await check_image(data, gateway.settings)
         (task,) = await gateway.submit([Submission.of(data, Pipeline.parse(PIPELINE), label=name)])
     except ImgrayError as error:
         return _sentence(error)
@@ -65,8 +65,8 @@ async def get_image(gateway: GatewayDep, id: str = "") -> Response:  # noqa: A00
 
 
 @router.api_route("/submitTask", methods=["GET", "HEAD", *_OTHERS])
-@router.api_route("/isReady", methods=["POST", *_OTHERS])
-@router.api_route("/getImage", methods=["POST", *_OTHERS])
+@router.api_route("/isReady", methods=["HEAD", "POST", *_OTHERS])
+@router.api_route("/getImage", methods=["HEAD", "POST", *_OTHERS])
 async def wrong_method(request: Request) -> Response:
     """Say which method is right: 400, as the ancestor did."""
     right = "POST" if request.url.path == "/submitTask" else "GET"

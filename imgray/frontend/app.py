@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -24,7 +24,7 @@ from imgray.errors import (
     TaskError,
 )
 from imgray.frontend import ancestors, tasks
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.dependencies import GatewayDep, check_host
 from imgray.frontend.schema import ErrorJson
 from imgray.frontend.uploads import BodyLimit
 from imgray.gateway import Gateway
@@ -65,6 +65,7 @@ def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
         docs_url=None,  # our own page below: the usual ones load their scripts from other hosts
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(check_host)],
         responses={"4XX": {"model": ErrorJson}, "5XX": {"model": ErrorJson}},
     )
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
@@ -80,6 +81,7 @@ def _add_pages(app: FastAPI) -> None:
     folder = files("imgray.frontend")
     page, docs = ((folder / name).read_text(encoding="utf-8") for name in ("page.html", "docs.html"))
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
         return HTMLResponse(page, headers=_PAGE_HEADERS)
@@ -135,7 +137,9 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 def _render(error: ImgrayError, headers: Mapping[str, str] | None = None) -> Response:
     body = ErrorJson(
-        code=error.code, message=str(error), task_id=error.task_id if isinstance(error, TaskError) else None
+        code=error.code,
+        message=str(error).encode(errors="replace").decode(),
+        task_id=error.task_id if isinstance(error, TaskError) else None,
     )
     if isinstance(error, PassingError):
         headers = {**(headers or {}), "Retry-After": str(RETRY_AFTER_S)}

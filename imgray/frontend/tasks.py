@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -57,14 +58,14 @@ async def submit_task(
     The answer comes when the image and the task are on disk; from then on nothing loses them.
     """
     parsed = Pipeline.parse(pipeline)
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data, name, fields = await read_form(request, "image")
         label = label or fields.get("label", "") or name
         parsed = Pipeline.parse(fields["pipeline"]) if "pipeline" in fields else parsed
     else:
         data = await read_raw(request)
-    check_image(data, gateway.settings)
-    (task,) = await gateway.submit([Submission.of(data, parsed, label=label[:255])])
+    await check_image(data, gateway.settings)
+    (task,) = await gateway.submit([Submission.of(data, parsed, label=label)])
     response.headers["Location"] = f"/v1/tasks/{task.id}"
     return TaskJson.of(task)
 
@@ -164,7 +165,7 @@ _CURSOR_DIGITS = 19  # of a 63-bit sequence number
 
 
 def _output_headers(task: Task, output: Output) -> dict[str, str]:
-    stem = task.spec.label.replace("\\", "/").rpartition("/")[2].rpartition(".")[0] or task.id
+    stem = PurePosixPath(task.spec.label.replace("\\", "/")).stem or task.id
     name = f"{stem}{FORMATS[output.format].extensions[0]}"
     return {
         "ETag": f'"{output.sha256}"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -63,7 +64,7 @@ async def read_form(request: Request, field: str) -> tuple[bytes, str, dict[str,
             others = {key: value for key, value in form.items() if isinstance(value, str)}
             if isinstance(image, UploadFile):
                 return await image.read(), image.filename or "", others
-    except (HTTPException, FormParserError) as error:
+    except (HTTPException, FormParserError, UnicodeError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
         raise RequestError(f"The form cannot be read: {detail}.") from error
     raise RequestError(f"The form has no file in a field named '{field}'. Send it as multipart/form-data.")
@@ -74,7 +75,7 @@ async def read_raw(request: Request) -> bytes:
     return await request.body()
 
 
-def check_image(data: bytes, settings: Settings) -> None:
+async def check_image(data: bytes, settings: Settings) -> None:
     """Refuse what is plainly no image that a worker could use, from its header alone.
 
     Raises:
@@ -84,4 +85,4 @@ def check_image(data: bytes, settings: Settings) -> None:
         raise EmptyImageError
     if len(data) > settings.max_body_bytes:
         raise BodyTooLargeError(settings.max_body_bytes)
-    inspect(data, settings.max_pixels)
+    await asyncio.to_thread(inspect, data, settings.max_pixels)  # a hostile header can take its time

@@ -68,9 +68,9 @@ class Resize(Operation):
                 min(top + shown_height, height),
             )
             return (self.width, self.height), box
-        scale = min((self.width or MAX_SIDE) / width, (self.height or MAX_SIDE) / height)
+        scale = min((side / now for side, now in ((self.width, width), (self.height, height)) if side), default=1.0)
         return (_side(width * scale), _side(height * scale)), None
 
 
 def _side(length: float) -> int:
-    return min(max(round(length), 1), MAX_SIDE)
+    return max(round(length), 1)

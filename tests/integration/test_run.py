@@ -88,6 +88,9 @@ def test_the_same_command_again_does_only_what_is_missing(tmp_path: Path) -> Non
     assert (out / "0003.png").stat().st_mtime_ns == untouched
     third = json.loads(imgray(*command).stdout)
     assert (third["succeeded"], third["skipped"]) == (0, 6)
+    os.utime(out / "0004.png")  # as another run with another pipeline would have
+    fourth = json.loads(imgray(*command).stdout)
+    assert (fourth["succeeded"], fourth["skipped"]) == (1, 5)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,7 @@ def test_the_same_command_again_does_only_what_is_missing(tmp_path: Path) -> Non
         ([".", "--out", "out", "--op", "swop:rg"], 2, "Did you mean 'swap'"),
         ([".", "--out", "file"], 2, "--out 'file' is a file"),
         (["."], 2, "Missing option '--out'"),
+        ([".", "--out", "out", "--json", "no/such/report.json"], 2, "there is no folder"),
     ],
 )
 def test_what_cannot_be_begun_is_said_at_once(tmp_path: Path, arguments: list[str], status: int, words: str) -> None:

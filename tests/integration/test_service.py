@@ -85,7 +85,7 @@ def test_an_upload_whose_client_hangs_up_is_accepted_whole_or_not_at_all(service
     port = int(service.url.rpartition(":")[2])
     for part in (0.5, 1.0):
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            head = f"POST /v1/tasks?pipeline=swap:rg HTTP/1.1\r\nHost: x\r\nContent-Length: {len(png)}\r\n\r\n"
+            head = f"POST /v1/tasks?pipeline=swap:rg HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(png)}\r\n\r\n"
             connection.sendall(head.encode() + png[: int(len(png) * part)])
     task = http.post("/v1/tasks", content=png).headers["location"]
     assert http.get(task, params={"wait_s": 30}).json()["state"] == "succeeded"

@@ -20,6 +20,7 @@ from imgray.errors import (
     ImageError,
     ImageTruncatedError,
     NotAnImageError,
+    TooLargeForFormatError,
     TooManyPixelsError,
 )
 
@@ -156,3 +157,39 @@ def test_any_bytes_give_an_image_or_an_image_error(data: bytes) -> None:
         read(data)
     except ImageError as error:
         assert str(error)
+
+
+def test_a_colour_key_becomes_alpha_so_that_no_operation_moves_it() -> None:
+    image = Image.new("RGB", (2, 1), (255, 0, 0))
+    image.putpixel((1, 0), (0, 255, 0))
+    keyed = read(encoded(image, transparency=(255, 0, 0)))
+    assert (keyed.mode, keyed.getpixel((0, 0)), keyed.getpixel((1, 0))) == ("RGBA", (255, 0, 0, 0), (0, 255, 0, 255))
+    grey = read(encoded(Image.new("L", (1, 1), 7), transparency=7))
+    assert (grey.mode, grey.getpixel((0, 0))) == ("LA", (7, 0))
+
+
+def test_sixteen_bit_grey_is_kept_in_either_byte_order() -> None:
+    levels = np.array([[0, 300, 65535]], dtype=np.uint16)
+    tags = ((256, 3, 3), (257, 3, 1), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 3, 1), (279, 4, 6))
+    entries = b"".join(
+        struct.pack(">HHI", tag, kind, 1) + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
+        for tag, kind, value in tags
+    )
+    body = struct.pack(">2sHI", b"MM", 42, 14) + levels.astype(">u2").tobytes()
+    tiff = body + struct.pack(">H", len(tags)) + entries + struct.pack(">I", 0)
+    image = read(tiff)
+    assert (image.mode, np.asarray(image).tolist()) == ("I;16", levels.tolist())
+
+
+@pytest.mark.parametrize(("fmt", "side"), [("webp", 16_384), ("jpeg", 65_501)])
+def test_a_side_that_a_format_cannot_tell_is_refused(fmt: str, side: int) -> None:
+    with pytest.raises(TooLargeForFormatError, match=fmt):
+        encode(Image.new("L", (side, 1)), fmt, quality=80, lossless=False)
+
+
+def test_nonsense_in_the_metadata_does_not_hurt_the_pixels() -> None:
+    assert read(encoded(picture(), exif=b"Exif\0\0nonsense")).size == (32, 24)
+
+
+def test_a_text_that_begins_like_a_bitmap_is_none() -> None:
+    assert sniff(b"BMW notes: the brakes are due in May") is None

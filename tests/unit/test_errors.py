@@ -18,6 +18,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "DestinationUnwritableError": ("/out/a.png", "no space left"),
     "ImageCorruptError": ("bad checksum",),
     "ImageTruncatedError": ("3 bytes missing",),
+    "HostNotAllowedError": ("evil.example",),
+    "TooLargeForFormatError": (20_000, 20, "webp", 16_383),
     "InputLostError": ("ab",),
     "JournalCorruptError": ("/data/journal.sqlite3", "not a database"),
     "JournalError": ("disk full",),

@@ -33,7 +33,7 @@ async def http(folder: Path, **settings: object) -> AsyncIterator[httpx.AsyncCli
         app = create_app(chosen, lambda: cluster.gateway)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 yield client
 
 
@@ -276,6 +276,32 @@ async def test_pages_load_nothing_from_other_hosts(tmp_path: Path) -> None:
             assert not any(
                 f'{attribute}="{scheme}' in answer.text for attribute in ("src", "href") for scheme in ("http", "//")
             )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "[::1"}],
+)
+async def test_a_foreign_name_or_page_is_refused(tmp_path: Path, png: bytes, headers: dict[str, str]) -> None:
+    async with http(tmp_path) as client:
+        answer = await client.post("/v1/tasks", content=png, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed")
+
+
+async def test_the_names_that_the_operator_gave_are_answered(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path, hosts=["images.example"]) as client:
+        headers = {"Host": "images.example:443", "Origin": "https://images.example"}
+        assert (await client.post("/v1/tasks", content=png, headers=headers)).status_code == 202
+
+
+async def test_what_is_not_text_is_a_bad_request(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        for pipeline in ('[{"op": "\\ud800"}]', 'swap:rg,keep,"\\ud800"'):
+            answer = await client.post("/v1/tasks", params={"pipeline": pipeline}, content=png)
+            assert answer.status_code == 400, answer.text
+        form = {"Content-Type": "Multipart/Form-Data; boundary=x; charset=undefined"}
+        body = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + png + b"\r\n--x--\r\n"
+        assert (await client.post("/v1/tasks", content=body, headers=form)).status_code == 400
 
 
 async def test_a_defect_answers_like_every_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from imgray.errors import (
     BodyTooLargeError,
     JournalError,
     QueueFullError,
+    RequestError,
     StorageUnavailableError,
     TaskCancelledError,
     TaskFailedError,
@@ -209,6 +210,19 @@ async def test_paths_outside_the_allowed_folders_are_refused_links_and_all(tmp_p
             assert ended.failure is not None
             assert ended.failure.code == "path_not_allowed"
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "x" * 65, "a b"])
+async def test_an_output_has_a_name_that_can_be_part_of_a_key(tmp_path: Path, png: bytes, name: str) -> None:
+    async with cluster(tmp_path) as made:
+        with pytest.raises(RequestError, match="cannot be an output's name"):
+            await made.gateway.submit([Submission({name: SWAP}, data=png)])
+
+
+async def test_a_label_that_is_not_text_is_made_text(tmp_path: Path, png: bytes) -> None:
+    async with cluster(tmp_path) as made:
+        (task,) = await made.gateway.submit([Submission.of(png, SWAP, label=os.fsdecode(b"caf\xe9.png"))])
+        assert task.spec.label == "caf?.png"
 
 
 async def test_limits_have_errors_of_their_own(tmp_path: Path, png: bytes) -> None:

@@ -93,7 +93,7 @@ def test_a_fingerprint_changes_with_all_that_the_result_depends_on(folder: Path,
 def test_what_cannot_be_begun_is_refused_with_its_name(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="nowhere' does not exist"):
         make_plan([tmp_path / "nowhere"], tmp_path / "out", SWAP)
-    with pytest.raises(RequestError, match="would replace its source"):
+    with pytest.raises(RequestError, match="is a source, and would be replaced"):
         make_plan([folder], folder, SWAP)
     write(tmp_path, {"x/in/a.png": PNG})
     with pytest.raises(RequestError, match="would both become"):
@@ -110,3 +110,22 @@ def test_odd_files_are_passed_over_or_named(tmp_path: Path) -> None:
     (folder / os.fsdecode(b"\xff\xfe.png")).write_bytes(PNG)
     plan = make_plan([folder], tmp_path / "out", SWAP)
     assert sorted(names(plan, tmp_path / "out")) == sorted(["a.png", "linked.png", os.fsdecode(b"\xff\xfe.png")])
+
+
+def test_no_result_ever_replaces_a_source_however_the_paths_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "pics", {"a.png": PNG, "pics/a.png": PNG})
+    (tmp_path / "link").symlink_to(tmp_path / "pics")
+    monkeypatch.chdir(tmp_path / "pics")
+    for source, out in (("../pics", "."), (".", "."), ("../link", "../pics"), ("pics", ".")):
+        with pytest.raises(RequestError, match="is a source"):
+            make_plan([Path(source), Path("a.png")] if source == "pics" else [Path(source)], Path(out), SWAP)
+
+
+def test_results_of_an_earlier_run_are_no_sources_however_the_paths_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "pics", {"a.png": PNG, "out/a.png": PNG})
+    monkeypatch.chdir(tmp_path / "pics")
+    assert len(make_plan([Path("../pics")], Path("out"), SWAP).items) == 1
