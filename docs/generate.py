@@ -56,7 +56,7 @@ def errors_page() -> str:
         first image application answer the message alone, as plain text.
 
         Errors with status 429 and 503 carry `Retry-After`: the same request may succeed later. A task that failed for a
-        passing reason (`worker_died`, `lease_expired`, `task_timeout`, `storage_unavailable`) is tried again by itself,
+        passing reason (`worker_died`, `lease_expired`, `task_timeout`) is tried again by itself,
         `IMGRAY_MAX_ATTEMPTS` times in all; one that failed because of its input never is.
 
         | code | status | meaning |

@@ -92,11 +92,6 @@ class TaskTable:
         """How many tasks are queued or leased."""
         return self._counts[State.QUEUED] + self._counts[State.LEASED]
 
-    def live_tasks(self, states: Iterable[State]) -> list[Task]:
-        """List the tasks in the given states, oldest first."""
-        wanted = set(states)
-        return sorted((task for task in self._tasks.values() if task.state in wanted), key=lambda task: task.seq)
-
     def tokens(self, worker: str) -> tuple[int, ...]:
         """List the tokens of a worker's leases, in the order in which they were granted."""
         return tuple(self._held.get(worker, ()))
