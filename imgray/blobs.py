@@ -7,7 +7,7 @@ rules, where it is one). Keys are never written twice with different bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from imgray.crash import crash_point
 from imgray.errors import StorageUnavailableError
 
 _REFUSALS = (OSError, ValueError, BaseError)
@@ -51,7 +52,9 @@ class BlobStore:
         try:
             obstore.put(self._store, key, data, use_multipart=False if self._folder else None)
             if self._folder:
+                crash_point("blob-written")
                 self._sync(self._folder / key)
+                crash_point("blob-synced")
         except _REFUSALS as error:
             raise StorageUnavailableError(_first_line(error)) from error
 
@@ -97,6 +100,19 @@ class BlobStore:
                 continue
             except _REFUSALS as error:
                 raise StorageUnavailableError(_first_line(error)) from error
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield the key and the size in bytes of every blob whose key begins with a prefix.
+
+        Raises:
+            StorageUnavailableError: the disk or the object store refused.
+        """
+        try:
+            for batch in obstore.list(self._store, prefix):
+                for found in batch:
+                    yield found["path"], found["size"]
+        except _REFUSALS as error:
+            raise StorageUnavailableError(_first_line(error)) from error
 
 
 def _folder(url: str) -> Path | None:

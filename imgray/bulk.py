@@ -14,7 +14,7 @@ from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, Problem
-from imgray.task import DEFAULT_OUTPUT, Failure, State, Task
+from imgray.task import DEFAULT_OUTPUT, Failure, Filter, State, Task
 
 WINDOW = 2048
 """Tasks under way at a time, whatever the size of the job."""
@@ -23,6 +23,7 @@ _CHUNK = 256  # tasks in one call
 _WAIT_S = 5.0  # length of one waiting call
 _CLOCK_SLACK_S = 1.0  # how far a file system's clock may be ahead of the Master's
 _STOP_S = 10.0  # how long the attempts that run may take to end, when the job is interrupted
+_LIVE = Filter(states=(State.QUEUED, State.LEASED))
 _LEFTOVERS = 1000  # live tasks of an interrupted run that are cancelled in one call
 
 _T = TypeVar("_T")
@@ -127,7 +128,7 @@ def split_done(items: Sequence[Item], journal: Journal) -> tuple[list[Item], lis
 
 async def cancel_leftovers(gateway: Gateway) -> None:
     """Cancel what an earlier run left behind when it was killed: this run asks for what it wants itself."""
-    while left := await gateway.master.page([State.QUEUED, State.LEASED], None, _LEFTOVERS):
+    while left := await gateway.master.page(_LIVE, None, _LEFTOVERS):
         await gateway.master.cancel([task.id for task in left])
 
 

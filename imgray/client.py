@@ -235,7 +235,7 @@ class Client:
 
     def counts(self) -> dict[State, int]:
         """Count all tasks by state."""
-        return self.call(self.gateway.master.counts())
+        return dict(self.call(self.gateway.master.statistics()).tasks)
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine of the gateway's in the client's own thread, and return what it returns."""

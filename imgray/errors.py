@@ -207,12 +207,28 @@ class TaskConflictError(TaskError):
     sentence = "Task '{0}' was submitted before with another content."
 
 
+class IdempotencyConflictError(TaskError):
+    """The idempotency key is taken by a submission that asked for something else."""
+
+    code = "idempotency_conflict"
+    status = 422
+    sentence = "Idempotency key '{1}' belongs to task '{0}', which has another image or pipeline. Use a new key."
+
+
 class TaskNotReadyError(TaskError):
     """An output was asked for before the task finished."""
 
     code = "task_not_ready"
     status = 409
     sentence = "Task '{0}' is {1}: its outputs exist when it has succeeded."
+
+
+class TaskLiveError(TaskError):
+    """A task was to be purged that has not finished."""
+
+    code = "task_live"
+    status = 409
+    sentence = "Task '{0}' has not finished, so it cannot be purged. Cancel it first."
 
 
 class TaskCancelledError(TaskError):
@@ -259,6 +275,21 @@ class InputLostError(ImgrayError):
     sentence = "The input of task '{0}' is no longer in the blob store."
 
 
+class OutputLostError(ImgrayError):
+    """A finished task's output is not in Storage, or not as it was; somebody deleted or changed it there."""
+
+    code = "output_lost"
+    sentence = "Output '{1}' of task '{0}' is {2} in the blob store. Redrive the task to make it again."
+
+
+class DeadlinePassedError(ImgrayError):
+    """The task had not succeeded by its ``expires_at``."""
+
+    code = "deadline_passed"
+    status = 504
+    sentence = "Task '{0}' was not finished by its deadline (expires_at). Redrive it if it is still wanted."
+
+
 class PassingError(ImgrayError):
     """May pass by itself."""
 
@@ -268,11 +299,11 @@ class PassingError(ImgrayError):
 
 
 class QueueFullError(PassingError):
-    """Admission control: ``max_live_tasks`` are waiting or running."""
+    """Admission control: ``max_live_tasks`` or ``max_live_bytes`` are waiting or running."""
 
     code = "queue_full"
     status = 429
-    sentence = "The queue is full: {0:,} tasks wait or run (setting max_live_tasks). Try again later."
+    sentence = "The queue is full: {0}. Try again later."
 
 
 class MasterUnavailableError(PassingError):

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from imgray.crash import crash_point
 from imgray.errors import (
     BodyTooLargeError,
+    ImgrayError,
     OutputNotFoundError,
     PassingError,
     RequestError,
     TaskCancelledError,
     TaskFailedError,
+    TaskLiveError,
     TaskNotFoundError,
     TaskNotReadyError,
 )
-from imgray.messages import Exchange, Reply, WorkerInfo, WorkerView
 from imgray.pipeline import Pipeline
+from imgray.ports import MasterPort, StoragePort
 from imgray.settings import Settings
 from imgray.task import (
     DEFAULT_OUTPUT,
@@ -38,64 +43,32 @@ from imgray.task import (
 MAX_LABEL = 255
 """Characters of a label that are kept."""
 
+MAX_PRIORITY = 9
+MAX_TENANT = 64
+MAX_IDEMPOTENCY_KEY = 255
+"""Characters of a tenant's label and of an idempotency key."""
+
+_PIXELS_PER_BYTE = 3  # of a JPEG photograph, about; an estimate by which tenants share
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class MasterPort(Protocol):
-    """What the Master answers. Every call may be repeated."""
-
-    async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
-        """Accept tasks whose inputs are stored; durable when it answers."""
-
-    async def get(self, ids: Sequence[str]) -> list[Task | None]:
-        """Return tasks by id, None for unknown ones."""
-
-    async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
-        """Return those that have finished as soon as there is one, or none after ``wait_s``."""
-
-    async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
-        """Return tasks in the given states, newest first, with a ``seq`` below ``before``."""
-
-    async def cancel(self, ids: Sequence[str]) -> list[Task]:
-        """Cancel live tasks; return all as they now stand."""
-
-    async def withdraw(self, ids: Sequence[str]) -> list[Task]:
-        """Cancel the tasks that no worker has yet; return all as they now stand."""
-
-    async def redrive(self, ids: Sequence[str]) -> list[Task]:
-        """Put dead letters back in the queue; return all as they now stand."""
-
-    async def counts(self) -> dict[State, int]:
-        """Count all tasks by state."""
-
-    async def workers(self) -> list[WorkerView]:
-        """List the registered workers."""
-
-    async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
-        """Enter a worker, with the tokens that it still works on and the number of its latest exchange."""
-
-    async def exchange(self, request: Exchange) -> Reply:
-        """Take a worker's report and answer with more work."""
-
-
-class StoragePort(Protocol):
-    """What Storage answers. Every call may be repeated."""
-
-    async def put(self, blobs: Mapping[str, bytes]) -> None:
-        """Store blobs; durable when it answers."""
-
-    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return blobs, None for unknown keys."""
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Delete blobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """An image, by bytes or by path, and what to make of it.
 
-    ``destinations`` names a file for each output that the worker is to write itself.
+    Attributes:
+        outputs: pipelines by the name of their output.
+        data: the image as it is encoded, or None.
+        path: where the workers find it, if there are no data.
+        destinations: a file for each output that the worker is to write itself.
+        label: the caller's own name for the image.
+        fingerprint: see `TaskSpec`.
+        pixels: how many the image has, 0 when unknown.
+        tenant: on whose behalf; tenants share the workers fairly.
+        priority: from ``-MAX_PRIORITY`` to ``MAX_PRIORITY``; a higher one goes first.
+        expires_at: when the result is no longer wanted, in seconds since the epoch.
+        idempotency_key: the same key again returns the first task, for as long as ``idempotency_s``.
+        deduplicate: without a key, use one made of the image's content and what is to be made of it.
     """
 
     outputs: Mapping[str, Pipeline]
@@ -104,6 +77,12 @@ class Submission:
     destinations: Mapping[str, str] | None = None
     label: str = ""
     fingerprint: str = ""
+    pixels: int = 0
+    tenant: str = ""
+    priority: int = 0
+    expires_at: float | None = None
+    idempotency_key: str = ""
+    deduplicate: bool = False
 
     @classmethod
     def of(cls, data: bytes, pipeline: Pipeline, label: str = "") -> Submission:
@@ -114,11 +93,11 @@ class Submission:
         """Say it in the table's terms.
 
         Raises:
-            RequestError: there is no output, or one with a name that cannot be part of a key.
+            RequestError: something in it is not as described.
         """
-        for name in self.outputs or [""]:
-            if not _NAME.fullmatch(name):
-                raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
+        self._check()
+        digest = self._digest() if self.idempotency_key or self.deduplicate else ""
+        size = len(self.data or b"")
         return TaskSpec(
             id=task_id,
             source=BlobSource(input_key(task_id)) if self.path is None else PathSource(self.path),
@@ -128,7 +107,36 @@ class Submission:
             ),
             label=self.label.encode(errors="replace").decode()[:MAX_LABEL],  # a file name may not even be text
             fingerprint=self.fingerprint,
+            tenant=self.tenant,
+            priority=self.priority,
+            pixels=self.pixels or size * _PIXELS_PER_BYTE,
+            size_bytes=size,
+            expires_at=self.expires_at,
+            idempotency_key=self.idempotency_key or (f"sha256:{digest}" if self.deduplicate else ""),
+            digest=digest,
         )
+
+    def _check(self) -> None:
+        for name in self.outputs or [""]:
+            if not _NAME.fullmatch(name):
+                raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
+        if not -MAX_PRIORITY <= self.priority <= MAX_PRIORITY:
+            raise RequestError(f"priority={self.priority}: use {-MAX_PRIORITY} (last) to {MAX_PRIORITY} (first).")
+        for name, text, limit in (
+            ("tenant", self.tenant, MAX_TENANT),
+            ("idempotency key", self.idempotency_key, MAX_IDEMPOTENCY_KEY),
+        ):
+            if len(text) > limit or not text.isprintable():
+                raise RequestError(f"The {name} {text[:limit]!r} is not of at most {limit} printable characters.")
+        if self.expires_at is not None and not math.isfinite(self.expires_at):
+            raise RequestError(f"expires_at={self.expires_at}: give a time.")
+
+    def _digest(self) -> str:
+        """Return a digest of all that decides what the result is."""
+        content = hashlib.sha256(self.data if self.data is not None else (self.path or "").encode(errors="replace"))
+        for name, pipeline in self.outputs.items():
+            content.update(repr((name, str(pipeline), (self.destinations or {}).get(name))).encode(errors="replace"))
+        return content.hexdigest()
 
 
 class Gateway:
@@ -144,9 +152,12 @@ class Gateway:
 
         It goes on when its caller is cancelled (a client that hangs up), so that no half of an upload is left.
 
+        For a submission that was made before, under the same idempotency key, that earlier task is returned.
+
         Raises:
             BodyTooLargeError: an input is over the limit.
-            QueueFullError: too many tasks are live.
+            IdempotencyConflictError: an idempotency key is taken by another submission.
+            QueueFullError: too much is live.
             MasterUnavailableError, StorageUnavailableError, JournalError: try again later.
         """
         for submission in submissions:
@@ -157,7 +168,7 @@ class Gateway:
         return await asyncio.shield(storing)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
-        specs = [submission.spec(new_task_id()) for submission in submissions]
+        specs = await asyncio.to_thread(lambda: [submission.spec(new_task_id()) for submission in submissions])
         blobs = {
             spec.source.key: submission.data or b""
             for spec, submission in zip(specs, submissions, strict=True)
@@ -165,12 +176,22 @@ class Gateway:
         }
         if blobs:
             await self.storage.put(blobs)  # first: no task is visible before its input is stored
+            crash_point("input-stored")
         try:
-            return await self.master.submit(specs)
-        except PassingError as error:
+            tasks = await self.master.submit(specs)
+        except ImgrayError as error:
             if error.status != _UNKNOWN_OUTCOME:
-                await self.storage.delete(list(blobs))
+                await self._discard(list(blobs))
             raise
+        crash_point("task-accepted")
+        await self._discard([key for key in blobs if key not in {key for task in tasks for key in task.keys}])
+        return tasks
+
+    async def _discard(self, keys: Sequence[str]) -> None:
+        """Delete inputs of tasks that were not entered; if this fails, they are merely in the way."""
+        if keys:
+            with contextlib.suppress(PassingError):
+                await self.storage.delete(keys)
 
     async def get(self, task_id: str) -> Task:
         """Return a task.
@@ -212,6 +233,15 @@ class Gateway:
         """
         (task,) = await self.master.redrive([task_id])
         return task
+
+    async def purge(self, task_id: str) -> None:
+        """Remove a finished task, its input and its results for good. One that is gone already is no error.
+
+        Raises:
+            TaskLiveError: it has not finished.
+        """
+        if task_id not in await self.master.purge([task_id]):
+            raise TaskLiveError(task_id)
 
     async def output(self, task_id: str, name: str) -> Output:
         """Describe an output that can be fetched.

@@ -33,7 +33,7 @@ class LocalCluster:
 
     async def __aenter__(self) -> Self:
         self.storage: Storage[bytes] = Storage(self.settings, keep=bytes)
-        self.master = Master(self.settings, self._watch, self._clock)
+        self.master = Master(self.settings, self.storage, self._watch, self._clock)
         self.gateway = Gateway(self.master, self.storage, self.settings)
         for number in range(1, (self.settings.workers or 1) + 1):
             self.add_worker(f"worker-{number}")

@@ -11,9 +11,10 @@ Every call may be lost, answered and the answer lost, repeated or overtaken:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imgray.task import Failure, Output, TaskSpec
+from imgray.task import Event, Failure, Output, State, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,23 @@ class WorkerView:
     leased: int
     succeeded: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The Master's books at one moment: the tasks in each state add up to all that were ever submitted.
+
+    ``events`` (transitions made) and ``refused`` (reports with a stale token) are counted since the Master started.
+    """
+
+    tasks: Mapping[State, int]
+    events: Mapping[Event, int]
+    refused: int
+    live_bytes: int
+    workers: int
+    started_at: float
+
+    @property
+    def submitted(self) -> int:
+        """How many tasks were ever submitted."""
+        return sum(self.tasks.values())

@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     max_live_tasks: int = Field(
         default=200_000, ge=1, description="Queued and leased tasks beyond which submissions get 429."
     )
+    max_live_bytes: int = Field(
+        default=32 * 2**30, ge=1, description="Uploaded images of queued and leased tasks beyond which it is the same."
+    )
+    idempotency_s: float = Field(
+        default=86_400.0, gt=0, description="How long an idempotency key returns the task that it was first given for."
+    )
+    result_ttl_s: float = Field(
+        default=604_800.0, ge=0, description="How long finished tasks and their results are kept; 0: for ever."
+    )
     max_attempts: int = Field(default=4, ge=1, description="Attempts before a task is a dead letter.")
     retry_base_s: float = Field(default=0.5, gt=0, description="First retry delay, on average half of it.")
     retry_cap_s: float = Field(default=60.0, gt=0, description="Longest retry delay.")

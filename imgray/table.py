@@ -1,42 +1,36 @@
 """The task table: every decision about tasks, and nothing else. It does no I/O, knows no clock and starts no thread.
 
 `now` is an argument everywhere, in seconds since the epoch. Each change replaces a frozen `Task` and marks it dirty;
-the Master takes the dirty ones with `drain` and writes them to the journal before it answers anyone. To add a
+the ledger takes the changes with `drain` and writes them to the journal before anyone is answered. To add a
 transition: a row in `imgray.task.TRANSITIONS`, and a method here that calls `_move`.
 """
 
 from __future__ import annotations
 
-import heapq
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from imgray.errors import (
+    DeadlinePassedError,
     LeaseExpiredError,
     LeaseLostError,
     QueueFullError,
-    TaskConflictError,
     TaskNotFoundError,
     WorkerDiedError,
 )
-from imgray.retry import Backoff
-from imgray.task import TRANSITIONS, Attempt, Event, Failure, Lease, Output, State, Task, TaskSpec
+from imgray.fair_queue import FairQueue
+from imgray.identity import Identity, Keys, check_same, identity
+from imgray.leases import Leases
+from imgray.policy import Policy
+from imgray.task import TRANSITIONS, Attempt, Changes, Event, Failure, Lease, Output, State, Task, TaskSpec
+from imgray.timers import Timers
 
+_UNKNOWN_PIXELS = 1_000_000  # what a task costs its tenant when nobody knows how large its image is
 _SLACK = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the table may be told to do differently."""
-
-    max_attempts: int
-    max_live: int
-    lease_s: float
-    backoff: Backoff
 
 
 class TaskTable:
@@ -59,13 +53,17 @@ class TaskTable:
         self._token = token
         self._next_seq = next_seq
         self._tasks: dict[str, Task] = {}
+        self._keys = Keys()
         self._dirty: dict[str, Task] = {}
+        self._purged: dict[str, Task] = {}  # until the journal has purged them too
         self._counts: Counter[State] = Counter(counts)  # of all tasks ever, the forgotten ones too
-        self._ready: list[tuple[int, str]] = []  # heap of (seq, id); may hold tasks cancelled meanwhile
-        self._delayed: list[tuple[float, str]] = []  # heap of (ready_at, id); the same
-        self._held: defaultdict[str, dict[int, str]] = defaultdict(dict)  # worker → token → id, in order of grant
-        self._leases: dict[int, tuple[str, float]] = {}  # token → id, and when the lease expires
-        self._expiry: list[tuple[float, int]] = []  # heap of (no later than that, token)
+        self._live_bytes = 0
+        self._ready = FairQueue()  # may hold tasks that were cancelled meanwhile
+        self._delays: Timers[str] = Timers()  # until a queued task is ready
+        self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
+        self._leases = Leases()
+        self.events: Counter[Event] = Counter()
+        """Transitions made by this table."""
 
     # Reading
 
@@ -77,14 +75,14 @@ class TaskTable:
     @property
     def dirty(self) -> bool:
         """True when something has changed since the last `drain`."""
-        return bool(self._dirty)
+        return bool(self._dirty or self._purged)
 
     def get(self, task_id: str) -> Task | None:
         """Return a task that is live or has not yet been forgotten."""
         return self._tasks.get(task_id)
 
     def counts(self) -> dict[State, int]:
-        """Count all tasks by state."""
+        """Count all tasks that there ever were, by state."""
         return {state: self._counts[state] for state in State}
 
     @property
@@ -92,13 +90,18 @@ class TaskTable:
         """How many tasks are queued or leased."""
         return self._counts[State.QUEUED] + self._counts[State.LEASED]
 
+    @property
+    def live_bytes(self) -> int:
+        """How large the inputs of the live tasks are together."""
+        return self._live_bytes
+
     def tokens(self, worker: str) -> tuple[int, ...]:
         """List the tokens of a worker's leases, in the order in which they were granted."""
-        return tuple(self._held.get(worker, ()))
+        return tuple(self._leases.of(worker))
 
     def holders(self) -> list[str]:
         """List the workers that hold leases."""
-        return [worker for worker, held in self._held.items() if held]
+        return self._leases.holders()
 
     def ready(self, now: float) -> int:
         """Estimate how many tasks can be leased now (cancelled ones may be counted)."""
@@ -106,53 +109,68 @@ class TaskTable:
         return len(self._ready)
 
     def next_event_at(self) -> float | None:
-        """Say when time alone will next change something: a delay that ends or a lease that expires."""
-        heads = [heap[0][0] for heap in (self._delayed, self._expiry) if heap]
-        return min(heads, default=None)
+        """Say when time alone will next change something: a delay or a lease that ends, a deadline that passes."""
+        heads = (self._delays.next_at(), self._leases.next_at(), self._deadlines.next_at())
+        return min((at for at in heads if at is not None), default=None)
 
     # Changing
 
-    def submit(self, specs: Sequence[TaskSpec], now: float) -> list[Task]:
-        """Accept tasks, all or none. One that is there already is returned as it stands.
+    def submit(self, specs: Sequence[TaskSpec], now: float, finished: Iterable[Task] = ()) -> list[Task]:
+        """Accept tasks, all or none. For one that was submitted before, that earlier task is returned as it stands.
+
+        Args:
+            specs: what is submitted.
+            now: the time.
+            finished: those tasks in the journal that have the id or the idempotency key of one of them.
 
         Raises:
-            QueueFullError: the live tasks would exceed `Policy.max_live`.
-            TaskConflictError: an id is taken by another submission.
+            QueueFullError: the live tasks would exceed `Policy.max_live_tasks` or `Policy.max_live_bytes`.
+            TaskConflictError, IdempotencyConflictError: an id or a key is taken by another submission.
         """
+        earlier = sorted((task for task in finished if task.id not in self._purged), key=lambda task: task.seq)
+        by_id = {task.id: task for task in earlier}
+        by_key = {identity(task.spec): task for task in earlier}  # the newest, of those that had a key in turn
+        new: dict[Identity, TaskSpec] = {}
+        answers: list[Task | str] = []
         for spec in specs:
-            known = self._tasks.get(spec.id)
-            if known is not None and known.spec != spec:
-                raise TaskConflictError(spec.id)
-        new = {spec.id: spec for spec in specs if spec.id not in self._tasks}
-        if new and self.live + len(new) > self._policy.max_live:
-            raise QueueFullError(self._policy.max_live)
+            task = self._tasks.get(spec.id) or by_id.get(spec.id)
+            if task is None and spec.idempotency_key:
+                holder = self._keys.holder(spec) or by_key.get(identity(spec))
+                if holder is not None and now - holder.submitted_at < self._policy.idempotency_s:
+                    task = holder
+            first = task.spec if task else new.setdefault(identity(spec), spec)
+            check_same(first, spec)
+            answers.append(task or first.id)
+        self._admit(new.values())
         for spec in new.values():
-            self._put(Task(spec, self._next_seq, State.QUEUED, submitted_at=now, ready_at=now))
-            heapq.heappush(self._ready, (self._next_seq, spec.id))
+            task = Task(spec, self._next_seq, State.QUEUED, submitted_at=now, ready_at=now, expires_at=spec.expires_at)
             self._next_seq += 1
-        return [self._tasks[spec.id] for spec in specs]
+            self._put(task)
+            self._push(task)
+        return [self._tasks[answer] if isinstance(answer, str) else answer for answer in answers]
 
     def lease(self, worker: str, want: int, now: float) -> list[Task]:
-        """Grant up to ``want`` ready tasks, oldest first; one to be run alone only to a worker that holds nothing."""
+        """Grant up to ``want`` ready tasks, in fair order; one to be run alone only to a worker that holds nothing."""
         self._wake(now)
         granted: list[Task] = []
-        while len(granted) < want and self._ready:
-            task = self._tasks.get(self._ready[0][1])
-            if task is None or task.state is not State.QUEUED:
-                heapq.heappop(self._ready)
+        while len(granted) < want and (task_id := self._ready.peek()) is not None:
+            task = self._tasks.get(task_id)
+            if task is None or task.state is not State.QUEUED or task.ready_at > now:
+                self._ready.drop()
                 continue
-            if self._held[worker] and (task.alone or self._holds_alone(worker)):
+            if self._leases.of(worker) and (task.alone or self._holds_alone(worker)):
                 break
-            heapq.heappop(self._ready)
+            self._ready.take()
             granted.append(self._grant(task, worker, now))
         return granted
 
     def renew(self, worker: str, tokens: Iterable[int], now: float) -> None:
         """Extend the leases that a worker says it works on; unknown tokens are ignored."""
-        held = self._held.get(worker, {})
-        for token in tokens:
-            if token in held:
-                self._leases[token] = held[token], now + self._policy.lease_s
+        self._leases.renew(worker, tokens, now + self._policy.lease_s)
+
+    def renew_all(self, now: float) -> None:
+        """Extend all leases: it was the Master that did not listen, not the workers that did not call."""
+        self._leases.renew_all(now + self._policy.lease_s)
 
     def ack(self, task_id: str, token: int, outputs: tuple[Output, ...], now: float) -> Task:
         """Commit an attempt's outputs. The same ack again changes nothing.
@@ -168,26 +186,16 @@ class TaskTable:
         return self._move(task, Event.ACK, now, finished_at=now, outputs=outputs, failure=None)
 
     def nack(self, task_id: str, token: int, failure: Failure, now: float, *, alone: bool = False) -> Task:
-        """End an attempt that failed: try again after a delay if that may help and attempts are left.
-
-        Raises:
-            LeaseLostError: the token is not that of the current lease.
-            TaskNotFoundError: the task is not in the table.
-        """
+        """End an attempt that failed: try again later if that may help and attempts are left. Raises as `ack`."""
         task = self._known(task_id)
         self._check(task, token)
         return self._fail(task, failure, now, alone=alone)
 
     def release(self, task_id: str, token: int, now: float) -> Task:
-        """Take back a task that was never started, without charging the attempt.
-
-        Raises:
-            LeaseLostError: the token is not that of the current lease.
-            TaskNotFoundError: the task is not in the table.
-        """
+        """Take back a task that was never started, without charging the attempt. Raises as `ack`."""
         task = self._known(task_id)
         self._check(task, token)
-        return self._move(task, Event.RELEASE, now, attempts=task.attempts - 1, ready_at=now)
+        return self._release(task, now)
 
     def cancel(self, task_id: str, now: float) -> Task:
         """Cancel a live task; a finished one stays as it is.
@@ -201,37 +209,56 @@ class TaskTable:
         return self._move(task, Event.CANCEL, now, finished_at=now)
 
     def redrive(self, task: Task, now: float) -> Task:
-        """Put a dead letter back in the queue, with all its attempts before it; any other task stays as it is."""
+        """Put a dead letter back in the queue, with all its attempts before it; any other task stays as it is.
+
+        Args:
+            task: as the table or, when that has forgotten it, the journal has it.
+            now: the time.
+
+        Raises:
+            TaskNotFoundError: it was purged meanwhile.
+            QueueFullError: too much is live.
+        """
+        task = self._latest(task)
         if task.state is not State.FAILED:
             return task
-        self._tasks.setdefault(task.id, task)
-        return self._move(task, Event.REDRIVE, now, attempts=0, ready_at=now, failure=None, finished_at=None)
+        self._admit([task.spec])
+        changes = {"attempts": 0, "ready_at": now, "failure": None, "finished_at": None, "expires_at": None}
+        return self._move(task, Event.REDRIVE, now, **changes)
+
+    def lose(self, task: Task, failure: Failure, now: float) -> Task:
+        """Fail a task whose input or outputs are gone, if it needs them still; ``task`` as for `redrive`."""
+        task = self._latest(task)
+        if (task.state, Event.LOSE) not in TRANSITIONS:
+            return task
+        return self._move(task, Event.LOSE, now, failure=failure, finished_at=now, outputs=())
+
+    def purge(self, task: Task) -> bool:
+        """Let a finished task be no more; return False for another, which stays. ``task`` as for `redrive`."""
+        if task.id in self._purged:
+            return True
+        task = self._latest(task)
+        if not task.state.finished or task.id in self._dirty:
+            return False
+        self._drop(task)
+        self._purged[task.id] = task
+        return True
 
     def reap(self, now: float) -> list[Task]:
-        """End the attempts whose lease has expired, and make ready the tasks whose delay has ended."""
+        """End the attempts whose lease is over and the tasks whose deadline has passed; wake the delayed ones."""
         self._wake(now)
-        ended = []
-        while self._expiry and self._expiry[0][0] <= now:
-            _, token = heapq.heappop(self._expiry)
-            if token not in self._leases:
-                continue
-            task_id, expires_at = self._leases[token]
-            if expires_at > now:
-                heapq.heappush(self._expiry, (expires_at, token))
-                continue
-            task = self._tasks[task_id]
-            ended.append(self._fail(task, Failure.of(LeaseExpiredError()), now, alone=True))
+        expired = Failure.of(LeaseExpiredError())
+        ended = [self._fail(self._tasks[task_id], expired, now, alone=True) for task_id in self._leases.due(now)]
+        for task_id in self._deadlines.due(now):
+            late = Failure.of(DeadlinePassedError(task_id))
+            ended.append(self._move(self._tasks[task_id], Event.EXPIRE, now, failure=late, finished_at=now))
         return ended
-
-    def renew_all(self, now: float) -> None:
-        """Extend all leases: it was the Master that did not listen, not the workers that did not call."""
-        self._leases = {token: (task_id, now + self._policy.lease_s) for token, (task_id, _) in self._leases.items()}
 
     def give_back(self, worker: str, held: AbstractSet[int], now: float) -> None:
         """Take back, uncharged, what a worker never heard that it was given: its leases but for those it holds."""
-        for token, task_id in list(self._held.get(worker, {}).items()):
+        for token, task_id in list(self._leases.of(worker).items()):
             if token not in held:
-                self.release(task_id, token, now)
+                self._release(self._tasks[task_id], now)
 
     def lose_worker(self, worker: str, now: float) -> list[Task]:
         """Take back everything that a dead worker held.
@@ -239,79 +266,68 @@ class TaskTable:
         Tasks run in the order of grant, so the first lease is the one that ran: it is charged and leased alone next
         time. The others go back unharmed.
         """
-        ended = []
-        for position, task_id in enumerate(list(self._held.get(worker, {}).values())):
-            task = self._tasks[task_id]
-            if position == 0:
-                ended.append(self._fail(task, Failure.of(WorkerDiedError(f"worker {worker}")), now, alone=True))
-            else:
-                ended.append(self._move(task, Event.RELEASE, now, attempts=task.attempts - 1, ready_at=now))
-        self._held.pop(worker, None)
-        return ended
+        died = Failure.of(WorkerDiedError(f"worker {worker}"))
+        tasks = [self._tasks[task_id] for task_id in self._leases.of(worker).values()]
+        return [
+            self._release(task, now) if position else self._fail(task, died, now, alone=True)
+            for position, task in enumerate(tasks)
+        ]
 
     # Keeping books
 
     def restore(self, tasks: Iterable[Task], now: float) -> None:
         """Take over live tasks from the journal. Leases go on: the workers may still be at it, and may ack."""
         for task in sorted(tasks, key=lambda task: task.token):  # so that each worker's are in order of grant
-            self._tasks[task.id] = task
+            self._enter(task)
             if task.lease is not None:
-                self._hold(task, task.lease, now)
+                self._leases.begin(task.id, task.lease, now + self._policy.lease_s)
             else:
-                heapq.heappush(self._delayed, (task.ready_at, task.id))
+                self._delays.set(task.id, task.ready_at)
 
-    def drain(self) -> list[Task]:
-        """Return the tasks changed since the last call, each as it now stands, in order of submission."""
-        changed = sorted(self._dirty.values(), key=lambda task: task.seq)
+    def drain(self) -> Changes:
+        """Return what has changed since the last call, in order of submission."""
+        changes = Changes(sorted(self._dirty.values(), key=lambda task: task.seq), list(self._purged.values()))
         self._dirty.clear()
-        return changed
+        return changes
 
-    def forget(self, tasks: Iterable[Task]) -> None:
-        """Drop finished tasks that the journal has, unless they have changed since."""
-        for task in tasks:
+    def forget(self, changes: Changes) -> None:
+        """Drop what the journal has: the finished tasks, unless they have changed since, and those it has purged."""
+        for task in changes.tasks:
             if task.state.finished and self._tasks.get(task.id) is task:
-                del self._tasks[task.id]
-
-    def _put(self, task: Task) -> None:
-        before = self._tasks.get(task.id)
-        if before is not None:
-            self._counts[before.state] -= 1
-        self._counts[task.state] += 1
-        self._tasks[task.id] = task
-        self._dirty[task.id] = task
+                self._drop(task)
+        for task in changes.purged:
+            self._purged.pop(task.id, None)
 
     def _move(self, task: Task, event: Event, now: float, **changes: Any) -> Task:  # noqa: ANN401  # fields of Task
         """Make one transition, the only way in which a task changes."""
         state = TRANSITIONS[task.state, event]
+        self.events[event] += 1
         if task.lease is not None:
-            self._held[task.lease.worker].pop(task.lease.token, None)
-            self._leases.pop(task.lease.token, None)
+            self._leases.end(task.lease)
             if event is not Event.RELEASE:
                 attempt = Attempt(
                     task.attempts, task.lease.worker, task.lease.leased_at, now, event, changes.get("failure")
                 )
                 changes["history"] = (*task.history, attempt)
         moved = replace(task, state=state, **{"lease": None, **changes})
+        self._counts[task.state] -= 1
+        self._live_bytes -= 0 if task.state.finished else task.spec.size_bytes
         self._put(moved)
         if state is State.QUEUED:
-            heapq.heappush(self._delayed, (moved.ready_at, moved.id))
+            self._delays.set(moved.id, moved.ready_at)
+        else:
+            self._delays.stop(moved.id)
         return moved
 
     def _grant(self, task: Task, worker: str, now: float) -> Task:
         self._token += 1
         lease = Lease(self._token, worker, now)
         leased = self._move(task, Event.LEASE, now, lease=lease, token=lease.token, attempts=task.attempts + 1)
-        self._hold(leased, lease, now)
+        self._leases.begin(task.id, lease, now + self._policy.lease_s)
         return leased
 
-    def _hold(self, task: Task, lease: Lease, now: float) -> None:
-        expires_at = now + self._policy.lease_s
-        self._held[lease.worker][lease.token] = task.id
-        self._leases[lease.token] = task.id, expires_at
-        heapq.heappush(self._expiry, (expires_at, lease.token))
-        if len(self._expiry) > 2 * len(self._leases) + _SLACK:  # most entries are of leases that have ended
-            self._expiry = [(at, token) for token, (_, at) in self._leases.items()]
-            heapq.heapify(self._expiry)
+    def _release(self, task: Task, now: float) -> Task:
+        return self._move(task, Event.RELEASE, now, attempts=task.attempts - 1, ready_at=now)
 
     def _fail(self, task: Task, failure: Failure, now: float, *, alone: bool) -> Task:
         if failure.passing and task.attempts < self._policy.max_attempts:
@@ -319,22 +335,62 @@ class TaskTable:
             return self._move(task, Event.RETRY, now, failure=failure, ready_at=ready_at, alone=task.alone or alone)
         return self._move(task, Event.FAIL, now, failure=failure, finished_at=now, alone=task.alone or alone)
 
+    def _put(self, task: Task) -> None:
+        self._counts[task.state] += 1
+        self._dirty[task.id] = task
+        self._enter(task)
+
+    def _enter(self, task: Task) -> None:
+        """Have a task in the table, and in the books that follow from it."""
+        self._tasks[task.id] = task
+        self._keys.enter(task)
+        if task.state.finished:
+            self._deadlines.stop(task.id)
+            return
+        self._live_bytes += task.spec.size_bytes
+        if task.expires_at is not None:
+            self._deadlines.set(task.id, task.expires_at)
+
+    def _drop(self, task: Task) -> None:
+        self._tasks.pop(task.id, None)
+        self._keys.drop(task)
+
+    def _push(self, task: Task) -> None:
+        spec = task.spec
+        self._ready.push(task.id, task.seq, spec.priority, spec.tenant, spec.pixels or _UNKNOWN_PIXELS)
+
     def _wake(self, now: float) -> None:
         """Move tasks whose delay has ended to the ready queue."""
-        while self._delayed and self._delayed[0][0] <= now:
-            _, task_id = heapq.heappop(self._delayed)
-            task = self._tasks.get(task_id)
-            if task is not None and task.state is State.QUEUED:
-                heapq.heappush(self._ready, (task.seq, task_id))
+        for task_id in self._delays.due(now):
+            self._push(self._tasks[task_id])
+        if len(self._ready) > 2 * self._counts[State.QUEUED] + _SLACK:  # most have been cancelled since
+            self._ready = FairQueue()
+            for task in self._tasks.values():
+                if task.state is State.QUEUED and task.ready_at <= now:
+                    self._push(task)
+
+    def _admit(self, specs: Iterable[TaskSpec]) -> None:
+        """See that there is room for more live tasks."""
+        sizes = [spec.size_bytes for spec in specs]
+        if sizes and self.live + len(sizes) > self._policy.max_live_tasks:
+            raise QueueFullError(f"{self._policy.max_live_tasks:,} tasks wait or run (setting max_live_tasks)")
+        if sum(sizes) and self._live_bytes + sum(sizes) > self._policy.max_live_bytes:
+            limit = f"{self._policy.max_live_bytes:,} bytes (setting max_live_bytes)"
+            raise QueueFullError(f"the images that wait would be larger together than {limit}")
 
     def _holds_alone(self, worker: str) -> bool:
-        return any(self._tasks[task_id].alone for task_id in self._held[worker].values())
+        return any(self._tasks[task_id].alone for task_id in self._leases.of(worker).values())
 
     def _known(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)
         if task is None:
             raise TaskNotFoundError(task_id)
         return task
+
+    def _latest(self, task: Task) -> Task:
+        if task.id in self._purged:
+            raise TaskNotFoundError(task.id)
+        return self._tasks.get(task.id, task)
 
     @staticmethod
     def _check(task: Task, token: int) -> None:

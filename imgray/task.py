@@ -1,9 +1,10 @@
 """A task and everything it carries: values only. Who may change one, and how, stands in `imgray.table`.
 
-queued ──lease──► leased ──ack─────► succeeded
+queued ──lease──► leased ──ack─────► succeeded ──lose──► failed
   ▲  │              │ │
-  │  └─cancel──┐    │ └──fail──────► failed ──redrive──► queued
-  │            ▼    │
+  │  │              │ └──fail──────► failed ──redrive──► queued
+  │  └─cancel──┐    │                  ▲
+  │            ▼    │                  └─expire, lose── queued, leased
   └──retry,    cancelled ◄──cancel── leased
      release
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -54,17 +55,24 @@ class Event(StrEnum):
     FAIL = "fail"
     RELEASE = "release"
     CANCEL = "cancel"
+    EXPIRE = "expire"
+    LOSE = "lose"
     REDRIVE = "redrive"
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.QUEUED, Event.LEASE): State.LEASED,
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
+    (State.QUEUED, Event.EXPIRE): State.FAILED,
+    (State.QUEUED, Event.LOSE): State.FAILED,
     (State.LEASED, Event.ACK): State.SUCCEEDED,
     (State.LEASED, Event.RETRY): State.QUEUED,
     (State.LEASED, Event.FAIL): State.FAILED,
     (State.LEASED, Event.RELEASE): State.QUEUED,
     (State.LEASED, Event.CANCEL): State.CANCELLED,
+    (State.LEASED, Event.EXPIRE): State.FAILED,
+    (State.LEASED, Event.LOSE): State.FAILED,
+    (State.SUCCEEDED, Event.LOSE): State.FAILED,
     (State.FAILED, Event.REDRIVE): State.QUEUED,
 }
 """The whole state machine. A pair that is not here cannot happen."""
@@ -104,7 +112,9 @@ class TaskSpec:
     """What was submitted; it never changes.
 
     ``label`` is the caller's own name for the input (a file name), ``fingerprint`` a digest of what is to be made of
-    what, by which an earlier task that did the same can be found.
+    what, by which an earlier task that did the same can be found. ``pixels`` (an estimate) and ``size_bytes`` are the
+    input's. After ``expires_at`` it is no longer worth doing. Submissions of one ``tenant`` with the same
+    ``idempotency_key`` are one task; ``digest`` tells whether they ask for the same.
     """
 
     id: str
@@ -112,6 +122,13 @@ class TaskSpec:
     outputs: tuple[OutputSpec, ...]
     label: str = ""
     fingerprint: str = ""
+    tenant: str = ""
+    priority: int = 0
+    pixels: int = 0
+    size_bytes: int = 0
+    expires_at: float | None = None
+    idempotency_key: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +188,7 @@ class Task:
 
     ``attempts`` counts the leases granted, less those given back unharmed. ``alone`` is set when a worker died running
     it: it is then leased with no neighbour. ``token`` is that of the latest lease; after success, of the one that won.
+    ``expires_at`` is its spec's, until it is redriven: then it is wanted whenever it comes.
     """
 
     spec: TaskSpec
@@ -182,6 +200,7 @@ class Task:
     alone: bool = False
     token: int = 0
     lease: Lease | None = None
+    expires_at: float | None = None
     finished_at: float | None = None
     outputs: tuple[Output, ...] = ()
     failure: Failure | None = None
@@ -192,6 +211,13 @@ class Task:
         """The id under which it was submitted."""
         return self.spec.id
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The blobs that belong to it."""
+        source = self.spec.source
+        inputs = (source.key,) if isinstance(source, BlobSource) else ()
+        return (*inputs, *(output.key for output in self.outputs if output.key))
+
     def story(self) -> str:
         """Tell in a few words what became of the task, for error messages."""
         past = "; ".join(
@@ -200,6 +226,25 @@ class Task:
             for attempt in self.history
         )
         return f"the task is {self.state}" + (f", after {past}" if past else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks are asked for: those that meet every condition given. No states: tasks in any state."""
+
+    states: tuple[State, ...] = ()
+    tenant: str | None = None
+    code: str | None = None
+    """That of the failure."""
+    finished_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the journal is to write: tasks as they now stand, and finished tasks that are to be no more."""
+
+    tasks: Sequence[Task] = ()
+    purged: Sequence[Task] = ()
 
 
 def new_task_id() -> str:

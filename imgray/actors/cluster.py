@@ -14,12 +14,9 @@ import ray
 from ray.exceptions import RayError
 
 from imgray.actors.remote import (
-    MASTER,
     NAMESPACE,
-    STORAGE,
     WORKER_PREFIX,
     MasterActor,
-    RemoteMaster,
     StorageActor,
     WorkerActor,
     remote_gateway,
@@ -27,6 +24,7 @@ from imgray.actors.remote import (
 from imgray.errors import PassingError, ServiceError
 from imgray.gateway import Gateway
 from imgray.journal import HANDOVER_S, Journal
+from imgray.ports import MASTER, STORAGE
 from imgray.retry import Backoff
 from imgray.settings import Settings
 
@@ -102,7 +100,7 @@ async def wait_until_ready(settings: Settings) -> None:
     Raises:
         ServiceError: they did not within a minute.
     """
-    master = RemoteMaster(settings)
+    master = remote_gateway(settings).master
     deadline = time.monotonic() + _START_TIMEOUT_S
     for delay_s in _POLL.delays_s(random.Random()):  # noqa: S311  # jitter
         try:

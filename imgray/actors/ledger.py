@@ -8,14 +8,15 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from imgray.errors import JournalError
 from imgray.journal import Journal
-from imgray.retry import Backoff
+from imgray.policy import Policy
 from imgray.settings import Settings
-from imgray.table import Policy, TaskTable
-from imgray.task import Task
+from imgray.table import TaskTable
+from imgray.task import Task, TaskSpec
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -45,16 +46,22 @@ class Ledger:
     is busy goes into the next commit together.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float], listener: Listener) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float],
+        listener: Listener,
+        open_journal: Callable[[Path], Journal] = Journal.open,
+    ) -> None:
         """Open the journal and take up the tasks in it. Needs a running event loop.
 
         Raises:
             SetupError, JournalError: the journal cannot be used.
         """
-        self._settings = settings
+        self._policy = Policy.of(settings)
         self._clock = clock
         self._listener = listener
-        self._journal = Journal.open(settings.data_folder)
+        self._journal = open_journal(settings.data_folder)
         self._io = ThreadPoolExecutor(1, "journal")  # one thread, so that the journal sees one call at a time
         self._waiting: list[asyncio.Future[None]] = []
         self._wanted = asyncio.Event()  # a commit
@@ -103,20 +110,22 @@ class Ledger:
             found |= await self.in_journal(lambda journal: dict(journal.get(missing)))
         return [found[task_id] for task_id in ids]
 
+    async def submitted_before(self, specs: Sequence[TaskSpec]) -> list[Task]:
+        """Return the tasks in the journal that have the id or the idempotency key of a submission."""
+        ids = [spec.id for spec in specs]
+        keys = [(spec.tenant, spec.idempotency_key) for spec in specs if spec.idempotency_key]
+        return await self.in_journal(
+            lambda journal: [*journal.get(ids).values(), *(journal.keyed(keys) if keys else ())]
+        )
+
     async def in_journal(self, call: Callable[[Journal], _T]) -> _T:
         """Call the journal in its own thread."""
         return await asyncio.get_running_loop().run_in_executor(self._io, call, self._journal)
 
     def _load(self, token: int) -> TaskTable:
         """Make the table that the journal describes; ``token`` was the last one granted."""
-        policy = Policy(
-            max_attempts=self._settings.max_attempts,
-            max_live=self._settings.max_live_tasks,
-            lease_s=self._settings.lease_s,
-            backoff=Backoff(self._settings.retry_base_s, self._settings.retry_cap_s),
-        )
         jitter = random.Random()  # noqa: S311
-        table = TaskTable(policy, token, self._journal.next_seq(), self._journal.counts(), jitter)
+        table = TaskTable(self._policy, token, self._journal.next_seq(), self._journal.counts(), jitter)
         table.restore(self._journal.live(), self._clock())
         return table
 
@@ -124,27 +133,29 @@ class Ledger:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            tasks, waiting = self.table.drain(), self._waiting
+            dirty, changes, waiting = self.table.dirty, self.table.drain(), self._waiting
             self._waiting = []
             try:
-                if tasks:
-                    await self.in_journal(lambda journal, tasks=tasks: journal.write(tasks))  # type: ignore[misc]
+                if dirty:
+                    await self.in_journal(lambda journal, changes=changes: journal.write(changes))  # type: ignore[misc]
             except JournalError as error:
                 self._undo(error, waiting)
                 continue
-            self.table.forget(tasks)
+            self.table.forget(changes)
             self._clean = not self.table.dirty and not self._waiting
             for written in waiting:
                 if not written.done():
                     written.set_result(None)
-            self._listener.on_disk(tasks)
+            self._listener.on_disk(changes.tasks)
 
     def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
         """Return to what the journal holds; everyone who counts on more is told that it failed."""
         log.error("action=undo %s", error)
         waiting += self._waiting
         self._waiting = []
+        events = self.table.events
         self.table = self._load(self.table.token)
+        self.table.events = events
         self._clean = True
         for written in waiting:
             if not written.done():

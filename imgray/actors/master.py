@@ -10,14 +10,18 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 
+from imgray.actors.janitor import Janitor
 from imgray.actors.ledger import Ledger
 from imgray.actors.roster import Member, Roster
-from imgray.errors import LeaseLostError, TaskConflictError, TaskNotFoundError
-from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerInfo, WorkerView
+from imgray.errors import LeaseLostError, TaskNotFoundError
+from imgray.journal import Journal
+from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, Statistics, WorkerInfo, WorkerView
+from imgray.ports import StoragePort
 from imgray.settings import Settings
 from imgray.table import TaskTable
-from imgray.task import State, Task, TaskSpec
+from imgray.task import Filter, State, Task, TaskSpec
 
 Watch = Callable[[str], Awaitable[None]]
 """Wait until the worker with this id has died."""
@@ -48,7 +52,14 @@ class Master:
     Lost on death: waiting calls (callers repeat them) and the register (workers register again).
     """
 
-    def __init__(self, settings: Settings, watch: Watch, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: StoragePort,
+        watch: Watch,
+        clock: Callable[[], float] | None = None,
+        open_journal: Callable[[Path], Journal] = Journal.open,
+    ) -> None:
         """Open the journal and take up the tasks in it. Needs a running event loop.
 
         Raises:
@@ -57,7 +68,11 @@ class Master:
         self._settings = settings
         self._watch = watch
         self._clock = clock or steady_clock()
-        self._ledger = Ledger(settings, self._clock, self)
+        self._started_at = self._clock()
+        self._refused = 0
+        self._ledger = Ledger(settings, self._clock, self, open_journal)
+        self._janitor = Janitor(self._ledger, storage, settings, self._clock)
+        self._cleaning = asyncio.get_running_loop().create_task(self._janitor.run())
         self._roster = Roster()
         self._parked: dict[str, _Parked] = {}
         self._finishing: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
@@ -66,32 +81,26 @@ class Master:
 
     async def close(self) -> None:
         """Write what is decided, and let go of the journal."""
-        await self._ledger.close()
+        self._cleaning.cancel()
         for task in self._watches.values():
             task.cancel()
+        await self._ledger.close()
 
     # For front ends
 
     async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
-        """Accept tasks, all or none.
+        """Accept tasks, all or none. For one that was submitted before, that earlier task is returned as it stands.
 
         Raises:
-            QueueFullError: too many are live.
-            TaskConflictError: an id is taken by another submission.
+            QueueFullError: too much is live.
+            TaskConflictError, IdempotencyConflictError: an id or a key is taken by another submission.
             JournalError: nothing was accepted.
         """
-        known = dict(
-            zip([spec.id for spec in specs], await self._ledger.read([spec.id for spec in specs]), strict=True)
-        )
-        for spec in specs:
-            task = known[spec.id]
-            if task is not None and task.spec != spec:
-                raise TaskConflictError(spec.id)
-        new = [spec for spec in specs if known[spec.id] is None]
-        known |= {task.id: task for task in self._table.submit(new, self._clock())}
+        before = await self._ledger.submitted_before(specs)
+        tasks = self._table.submit(specs, self._clock(), before)
         self._decided()
         await self._ledger.committed()
-        return [task for task in known.values() if task is not None]
+        return tasks
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
@@ -124,10 +133,10 @@ class Master:
                     del self._finishing[task_id]
         return finished
 
-    async def page(self, states: Sequence[State], before: int | None, limit: int) -> list[Task]:
-        """Return tasks in the given states (none: all), newest first, with a ``seq`` below ``before``."""
+    async def page(self, wanted: Filter, before: int | None, limit: int) -> list[Task]:
+        """Return the tasks that are asked for, newest first, with a ``seq`` below ``before``."""
         await self._ledger.committed()
-        return await self._ledger.in_journal(lambda journal: journal.page(states, before, limit))
+        return await self._ledger.in_journal(lambda journal: journal.page(wanted, before, limit))
 
     async def cancel(self, ids: Sequence[str]) -> list[Task]:
         """Cancel live tasks; return all as they now stand.
@@ -164,19 +173,39 @@ class Master:
 
         Raises:
             TaskNotFoundError: an id is unknown.
+            QueueFullError: too much is live; those before were put back.
         """
         known = await self._all(ids)
         now = self._clock()
-        for task_id, task in known.items():
-            known[task_id] = self._table.redrive(self._table.get(task_id) or task, now)
-        self._decided()
+        try:
+            for task_id, task in known.items():
+                known[task_id] = self._table.redrive(task, now)
+        finally:
+            self._decided()
         await self._ledger.committed()
         return [known[task_id] for task_id in ids]
 
-    async def counts(self) -> dict[State, int]:
-        """Count all tasks by state."""
+    async def purge(self, ids: Sequence[str]) -> list[str]:
+        """Remove finished tasks and their blobs. Live ones stay; return the ids that are no more."""
         await self._ledger.committed()
-        return self._table.counts()
+        tasks = await self._ledger.read(ids)
+        kept = {task.id for task in tasks if task is not None and not self._table.purge(task)}
+        self._decided()
+        await self._ledger.committed()
+        self._janitor.wake()
+        return [task_id for task_id in ids if task_id not in kept]
+
+    async def statistics(self) -> Statistics:
+        """Count, all at one moment."""
+        await self._ledger.committed()
+        return Statistics(
+            tasks=self._table.counts(),
+            events=dict(self._table.events),
+            refused=self._refused,
+            live_bytes=self._table.live_bytes,
+            workers=len(self._roster),
+            started_at=self._started_at,
+        )
 
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
@@ -246,6 +275,7 @@ class Master:
                 case _:
                     self._table.release(outcome.task_id, outcome.token, now)
         except LeaseLostError as error:
+            self._refused += 1
             log.info("action=refuse worker=%s %s", member.info.id, error)
             return False
         return True

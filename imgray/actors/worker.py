@@ -12,13 +12,14 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from imgray.actors.runner import Supervisor
 from imgray.attempt import Limits
+from imgray.crash import crash_point
 from imgray.errors import InputLostError, PassingError
-from imgray.gateway import MasterPort, StoragePort
 from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Release, Reply, WorkerInfo
+from imgray.ports import MasterPort, StoragePort
 from imgray.retry import Backoff
 from imgray.runner import Result, Run
 from imgray.settings import Settings
@@ -37,6 +38,31 @@ _RECONNECT = Backoff(base_s=0.1, cap_s=2.0)
 _T = TypeVar("_T")
 
 
+class AttemptRunner(Protocol):
+    """What makes a worker's attempts, one at a time; `Supervisor` is the one that does it in a child process."""
+
+    @property
+    def ready(self) -> bool:
+        """True when it has started."""
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its process."""
+
+    def send(self, run: Run) -> None:
+        """Queue an attempt."""
+
+    def drop(self, token: int) -> None:
+        """Say that an attempt is no longer wanted."""
+
+    async def run(self) -> None:
+        """Make attempts until cancelled."""
+
+
+MakeRunner = Callable[[Limits, float, Callable[[], None], Callable[[Result], None]], AttemptRunner]
+"""Limits, time limit, what to call when it is ready and what with each result."""
+
+
 @dataclass(slots=True)
 class _Held:
     """A task that the worker holds: it waits or runs, or is finished and not yet confirmed."""
@@ -53,7 +79,14 @@ class Worker:
     Lost on death: the attempts it held, which the Master gives to others.
     """
 
-    def __init__(self, info: WorkerInfo, master: MasterPort, storage: StoragePort, settings: Settings) -> None:
+    def __init__(
+        self,
+        info: WorkerInfo,
+        master: MasterPort,
+        storage: StoragePort,
+        settings: Settings,
+        make_runner: MakeRunner = Supervisor,
+    ) -> None:
         self.info = info
         self._master = master
         self._storage = storage
@@ -63,7 +96,7 @@ class Worker:
             max_body_bytes=settings.max_body_bytes,
             file_roots=tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
         )
-        self._runner = Supervisor(limits, settings.task_timeout_s, self._runner_ready, self._finished)
+        self._runner = make_runner(limits, settings.task_timeout_s, self._runner_ready, self._finished)
         self._held: dict[int, _Held] = {}  # by token, in order of grant
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
@@ -245,6 +278,7 @@ class Worker:
             self._to_report.set()
 
     async def _settle(self, results: Sequence[Result]) -> None:
+        crash_point("attempt-made")
         blobs = {
             product.output.key: product.data
             for result in results
@@ -253,6 +287,7 @@ class Worker:
         }
         if blobs:
             await self._from_storage(lambda: self._storage.put(blobs))  # first: an ack names only what is stored
+            crash_point("outputs-stored")
         for result in results:
             held = self._held.get(result.token)
             if held is not None:

@@ -62,7 +62,8 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
     with console.status("Looking for images…"):
         plan = make_plan(paths, out, pipeline)
     # The cluster is this user's own, and sources may be links to anywhere: the workers may use what the user may.
-    settings = Settings.having(data=out / STATE_FOLDER, file_roots=(Path("/"),), workers=workers)
+    # What was done is remembered for good: the next run over this folder does only what is missing.
+    settings = Settings.having(data=out / STATE_FOLDER, file_roots=(Path("/"),), workers=workers, result_ttl_s=0)
     with closing(Journal.open(settings.data_folder, HANDOVER_S)) as journal:
         done, missing = split_done(plan.items, journal)
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)

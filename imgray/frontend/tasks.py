@@ -17,7 +17,7 @@ from imgray.frontend.uploads import check_image, read_form, read_raw
 from imgray.gateway import Submission
 from imgray.operations import CATALOGUE
 from imgray.pipeline import Pipeline
-from imgray.task import Output, State, Task
+from imgray.task import Filter, Output, State, Task
 from imgray.version import __version__
 
 MAX_PAGE = 1000
@@ -80,9 +80,8 @@ async def list_tasks(
     """List tasks, newest first."""
     if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
         raise RequestError(f"'{cursor}' is not a cursor that this service made.")
-    tasks = await gateway.master.page(
-        [State(one) for one in state or [] if one], int(cursor) if cursor else None, limit + 1
-    )
+    wanted = Filter(states=tuple(State(one) for one in state or [] if one))
+    tasks = await gateway.master.page(wanted, int(cursor) if cursor else None, limit + 1)
     more = len(tasks) > limit
     return TaskPage(
         tasks=[TaskJson.of(task) for task in tasks[:limit]],
@@ -152,12 +151,12 @@ async def list_workers(gateway: GatewayDep) -> list[WorkerJson]:
 @router.get("/status", tags=["service"])
 async def get_status(gateway: GatewayDep) -> StatusJson:
     """Count tasks and workers."""
-    counts = await gateway.master.counts()
+    statistics = await gateway.master.statistics()
     return StatusJson(
         version=__version__,
-        submitted=sum(counts.values()),
-        tasks=counts,
-        workers=len(await gateway.master.workers()),
+        submitted=statistics.submitted,
+        tasks=dict(statistics.tasks),
+        workers=statistics.workers,
     )
 
 

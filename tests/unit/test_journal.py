@@ -11,8 +11,10 @@ from imgray.journal import FILE, MIGRATIONS, Journal
 from imgray.task import (
     Attempt,
     BlobSource,
+    Changes,
     Event,
     Failure,
+    Filter,
     Lease,
     Output,
     OutputSpec,
@@ -54,7 +56,7 @@ def test_a_task_comes_back_as_it_was(tmp_path: Path) -> None:
     spec = TaskSpec("id2", PathSource("/a/\udcff.png"), (OutputSpec("a", "", "/b"), OutputSpec("c", "rotate:90")))
     by_path = Task(spec, 2, State.QUEUED, 1.0, 1.0)
     journal = Journal.open(tmp_path)
-    journal.write([FULL, by_path])
+    journal.write(Changes([FULL, by_path]))
     journal.close()
     again = Journal.open(tmp_path)
     assert list(again.live()) == [FULL, by_path]
@@ -63,9 +65,9 @@ def test_a_task_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_later_write_replaces_what_may_change(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path)
-    journal.write([task(1), task(2)])
+    journal.write(Changes([task(1), task(2)]))
     done = task(1, State.SUCCEEDED, finished_at=9.0, attempts=1)
-    journal.write([done])
+    journal.write(Changes([done]))
     assert journal.get(["id1"]) == {"id1": done}
     assert [one.id for one in journal.live()] == ["id2"]
     assert journal.counts() == {State.SUCCEEDED: 1, State.QUEUED: 1}
@@ -74,15 +76,15 @@ def test_a_later_write_replaces_what_may_change(tmp_path: Path) -> None:
 
 def test_pages_are_newest_first_and_follow_each_other(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path)
-    journal.write([task(seq, State.FAILED if seq % 3 == 0 else State.SUCCEEDED) for seq in range(1, 11)])
-    assert [one.seq for one in journal.page([], None, 4)] == [10, 9, 8, 7]
-    assert [one.seq for one in journal.page([], 7, 4)] == [6, 5, 4, 3]
-    assert [one.seq for one in journal.page([State.FAILED], 9, 4)] == [6, 3]
+    journal.write(Changes([task(seq, State.FAILED if seq % 3 == 0 else State.SUCCEEDED) for seq in range(1, 11)]))
+    assert [one.seq for one in journal.page(Filter(), None, 4)] == [10, 9, 8, 7]
+    assert [one.seq for one in journal.page(Filter(), 7, 4)] == [6, 5, 4, 3]
+    assert [one.seq for one in journal.page(Filter(states=(State.FAILED,)), 9, 4)] == [6, 3]
 
 
 def test_only_a_succeeded_task_is_found_by_what_it_made_and_the_newest_one(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path)
-    journal.write([task(1, State.SUCCEEDED), task(2, State.FAILED), task(3, State.SUCCEEDED)])
+    journal.write(Changes([task(1, State.SUCCEEDED), task(2, State.FAILED), task(3, State.SUCCEEDED)]))
     assert {key: found.seq for key, found in journal.find(["f0", "f1", "f2"]).items()} == {"f1": 3}
 
 
@@ -129,6 +131,6 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path)
     clash = Task(FULL.spec, 2, State.QUEUED, 1.0, 1.0)  # the same id under another sequence number
     with pytest.raises(JournalError, match="UNIQUE"):
-        journal.write([FULL, clash])
+        journal.write(Changes([FULL, clash]))
     assert list(journal.live()) == []
-    journal.write([FULL])
+    journal.write(Changes([FULL]))

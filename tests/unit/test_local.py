@@ -216,7 +216,7 @@ async def test_the_counts_add_up(tmp_path: Path, png: bytes) -> None:
         tasks = [await submit(made, data) for data in (png, b"hello", png)]
         for task in tasks:
             await made.gateway.wait(task.id, WAIT_S)
-        counts = await made.master.counts()
+        counts = (await made.master.statistics()).tasks
     assert sum(counts.values()) == 3
     assert (counts[State.SUCCEEDED], counts[State.FAILED]) == (2, 1)
 
@@ -236,7 +236,7 @@ async def test_a_journal_that_cannot_be_written_accepts_nothing_and_recovers(
             patch.setattr(Journal, "write", full)
             with pytest.raises(JournalError, match="disk full"):
                 await submit(made, png)
-        assert sum((await made.master.counts()).values()) == 1
+        assert sum((await made.master.statistics()).tasks.values()) == 1
         after = await submit(made, png)
         assert (await made.gateway.wait(after.id, WAIT_S)).state is State.SUCCEEDED
 

@@ -13,20 +13,29 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from imgray.errors import LeaseLostError, QueueFullError, TaskConflictError, TaskNotFoundError
+from imgray.errors import (
+    IdempotencyConflictError,
+    LeaseLostError,
+    QueueFullError,
+    TaskConflictError,
+    TaskNotFoundError,
+)
+from imgray.policy import Policy
 from imgray.retry import Backoff
-from imgray.table import Policy, TaskTable
-from imgray.task import TRANSITIONS, BlobSource, Event, Failure, Output, OutputSpec, State, Task, TaskSpec
+from imgray.table import TaskTable
+from imgray.task import TRANSITIONS, BlobSource, Changes, Event, Failure, Output, OutputSpec, State, Task, TaskSpec
 
-POLICY = Policy(max_attempts=3, max_live=50, lease_s=60, backoff=Backoff(1, 8))
+POLICY = Policy(
+    max_attempts=3, max_live_tasks=50, max_live_bytes=1000, lease_s=60, idempotency_s=500, backoff=Backoff(1, 8)
+)
 PASSING = Failure("worker_died", 500, "It died.", passing=True)
 FINAL = Failure("image_corrupt", 422, "It is corrupt.")
 OUTPUTS = (Output("image", "png", "image/png", 1, 1, 3, "00", key="outputs/x"),)
 NOW = 1000.0
 
 
-def spec(number: int) -> TaskSpec:
-    return TaskSpec(f"task{number}", BlobSource(f"inputs/task{number}"), (OutputSpec("image", "swap:rg"),))
+def spec(number: int, **changes: Any) -> TaskSpec:
+    return TaskSpec(f"task{number}", BlobSource(f"inputs/task{number}"), (OutputSpec("image", "swap:rg"),), **changes)
 
 
 def new_table(policy: Policy = POLICY) -> TaskTable:
@@ -34,9 +43,9 @@ def new_table(policy: Policy = POLICY) -> TaskTable:
 
 
 def in_state(state: State) -> tuple[TaskTable, Task]:
-    """Make a table with one task in the given state."""
+    """Make a table with one task in the given state, which has a deadline."""
     table = new_table()
-    table.submit([spec(1)], NOW)
+    table.submit([spec(1, expires_at=NOW + 50)], NOW)
     if state is State.CANCELLED:
         return table, table.cancel("task1", NOW)
     if state is not State.QUEUED:
@@ -57,6 +66,8 @@ EVENTS: dict[Event, Callable[[TaskTable, Task], Any]] = {
     Event.FAIL: lambda table, task: table.nack(task.id, task.token, FINAL, NOW),
     Event.RELEASE: lambda table, task: table.release(task.id, task.token, NOW),
     Event.CANCEL: lambda table, task: table.cancel(task.id, NOW),
+    Event.EXPIRE: lambda table, _: table.reap(NOW + 50),
+    Event.LOSE: lambda table, task: table.lose(task, FINAL, NOW),
     Event.REDRIVE: lambda table, task: table.redrive(task, NOW),
 }
 
@@ -72,7 +83,8 @@ def test_every_event_in_every_state_follows_the_transitions_or_changes_nothing(s
     assert after is not None
     if (state, event) in TRANSITIONS:
         assert after.state is TRANSITIONS[state, event]
-        assert table.drain() == [after]
+        assert table.drain().tasks == [after]
+        assert table.events[event] == 1
     else:
         assert after == before
         assert not table.dirty
@@ -81,7 +93,9 @@ def test_every_event_in_every_state_follows_the_transitions_or_changes_nothing(s
 @pytest.mark.parametrize("end", [Event.ACK, Event.RETRY, Event.FAIL, Event.RELEASE])
 def test_a_stale_token_changes_nothing_and_the_error_tells_the_story(end: Event) -> None:
     """Invariant 3."""
-    table, first = in_state(State.LEASED)
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    (first,) = table.lease("w", 1, NOW)
     table.reap(NOW + 100)
     (second,) = table.lease("v", 1, NOW + 200)
     assert second.token > first.token
@@ -115,7 +129,7 @@ def test_an_id_cannot_be_used_for_something_else() -> None:
 
 def test_a_repeated_submission_is_answered_even_when_the_queue_is_over_full() -> None:
     """Invariant 11."""
-    table = new_table(Policy(3, max_live=1, lease_s=60, backoff=Backoff(1, 8)))
+    table = new_table(replace(POLICY, max_live_tasks=1))
     table.restore([Task(spec(number), number, State.QUEUED, NOW, NOW) for number in (1, 2)], NOW)
     assert [task.id for task in table.submit([spec(1)], NOW)] == ["task1"]
 
@@ -134,7 +148,7 @@ def test_after_a_restart_the_first_grant_is_still_the_one_to_blame() -> None:
 
 def test_a_full_queue_takes_all_of_a_submission_or_nothing() -> None:
     """Invariant 9."""
-    table = new_table(Policy(3, max_live=2, lease_s=60, backoff=Backoff(1, 8)))
+    table = new_table(replace(POLICY, max_live_tasks=2))
     table.submit([spec(1)], NOW)
     with pytest.raises(QueueFullError, match="max_live_tasks"):
         table.submit([spec(2), spec(3)], NOW)
@@ -171,7 +185,7 @@ def test_a_failure_that_cannot_pass_is_final_at_once() -> None:
 
 def test_a_redriven_dead_letter_has_all_its_attempts_again_and_keeps_its_history() -> None:
     table, dead = in_state(State.FAILED)
-    table.forget([dead])
+    table.forget(Changes([dead]))
     task = table.redrive(dead, NOW)
     assert (task.state, task.attempts, len(task.history)) == (State.QUEUED, 0, 1)
     assert [leased.id for leased in table.lease("w", 1, NOW)] == ["task1"]
@@ -236,22 +250,145 @@ def test_what_a_worker_never_heard_of_goes_back_uncharged() -> None:
 def test_forgotten_tasks_still_count() -> None:
     """Invariant 5."""
     table, task = in_state(State.SUCCEEDED)
-    table.forget([task])
+    table.forget(Changes([task]))
     assert table.get(task.id) is None
     assert table.counts()[State.SUCCEEDED] == 1
     with pytest.raises(TaskNotFoundError):
         table.cancel(task.id, NOW)
 
 
-def test_heaps_stay_small_over_many_leases() -> None:
+def test_a_deadline_ends_a_task_wherever_it_is_and_a_redrive_sets_it_aside() -> None:
+    table = new_table()
+    table.submit([spec(1, expires_at=NOW + 10), spec(2, expires_at=NOW + 10), spec(3)], NOW)
+    (running,) = table.lease("w", 1, NOW)
+    assert table.next_event_at() == NOW + 10
+    assert {task.id for task in table.reap(NOW + 10)} == {"task1", "task2"}
+    task = table.get("task1")
+    assert task is not None
+    assert (task.state, task.failure and task.failure.code) == (State.FAILED, "deadline_passed")
+    with pytest.raises(LeaseLostError):
+        table.ack("task1", running.token, OUTPUTS, NOW + 11)
+    assert table.redrive(task, NOW + 20).expires_at is None
+    assert table.reap(NOW + 30) == []
+
+
+def test_a_finished_task_has_no_deadline_any_more() -> None:
+    table, _ = in_state(State.SUCCEEDED)
+    assert table.reap(NOW + 100) == []
+
+
+def test_the_same_idempotency_key_is_the_same_task_live_or_finished_for_a_set_time() -> None:
+    table = new_table()
+    keyed = [spec(number, idempotency_key="k", digest="d") for number in range(9)]
+    (first,) = table.submit(keyed[:1], NOW)
+    assert table.submit(keyed[1:3], NOW + 1) == [first, first]
+    table.drain()
+    done = table.cancel("task0", NOW + 2)
+    table.forget(Changes([done]))
+    assert table.submit([keyed[3]], NOW + 499, [done]) == [done]
+    (second,) = table.submit([keyed[4]], NOW + 500, [done])
+    assert second.id == "task4"
+    assert table.submit([keyed[5]], NOW + 501, [done, done]) == [second]
+
+
+def test_one_key_in_one_call_is_one_task() -> None:
+    table = new_table()
+    tasks = table.submit([spec(1, idempotency_key="k"), spec(2), spec(3, idempotency_key="k")], NOW)
+    assert [task.id for task in tasks] == ["task1", "task2", "task1"]
+    assert table.live == 2
+
+
+def test_a_key_belongs_to_its_tenant() -> None:
+    table = new_table()
+    tasks = table.submit([spec(n, idempotency_key="k", tenant=tenant) for n, tenant in enumerate("ab")], NOW)
+    assert [task.id for task in tasks] == ["task0", "task1"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_same_key_for_something_else_is_an_error_and_changes_nothing(together: bool) -> None:  # noqa: FBT001
+    table = new_table()
+    first, other = (spec(number, idempotency_key="k", digest=str(number)) for number in (1, 2))
+    if not together:
+        table.submit([first], NOW)
+    live = table.live
+    with pytest.raises(IdempotencyConflictError, match="task1"):
+        table.submit([spec(3), first, other], NOW)
+    assert table.live == live
+
+
+def test_a_key_is_free_again_when_its_task_is_purged() -> None:
+    table = new_table()
+    table.submit([spec(1, idempotency_key="k")], NOW)
+    gone = table.cancel("task1", NOW)
+    table.drain()
+    assert table.purge(gone)
+    assert [task.id for task in table.submit([spec(2, idempotency_key="k")], NOW, [gone])] == ["task2"]
+
+
+def test_inputs_are_bounded_in_bytes_and_room_is_made_by_what_ends() -> None:
+    """Invariant 9."""
+    table = new_table()
+    table.submit([spec(1, size_bytes=900)], NOW)
+    with pytest.raises(QueueFullError, match="max_live_bytes"):
+        table.submit([spec(2, size_bytes=101)], NOW)
+    table.submit([spec(3, size_bytes=100)], NOW)
+    (task,) = table.lease("w", 1, NOW)
+    table.ack(task.id, task.token, OUTPUTS, NOW)
+    assert table.live_bytes == 100
+    table.submit([spec(2, size_bytes=101)], NOW)
+
+
+def test_a_redrive_is_admitted_like_a_submission() -> None:
+    """Invariant 9."""
+    table, dead = in_state(State.FAILED)
+    table.submit([spec(number) for number in range(2, 52)], NOW)
+    with pytest.raises(QueueFullError):
+        table.redrive(dead, NOW)
+    assert table.get(dead.id) == dead
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_a_finished_task_is_purged_and_it_still_counts(state: State) -> None:
+    """Invariant 5."""
+    table, task = in_state(state)
+    assert not table.purge(task), "the journal does not know how it ended"
+    table.drain()
+    assert table.purge(task) is state.finished
+    assert (table.get(task.id) is None) is state.finished
+    assert table.counts()[state] == 1
+    if state.finished:
+        assert table.purge(task), "once more does the same"
+        with pytest.raises(TaskNotFoundError):
+            table.redrive(task, NOW)
+        changes = table.drain()
+        assert changes == Changes([], [task])
+        table.forget(changes)
+        assert not table.dirty
+
+
+def test_higher_priorities_go_first_and_tenants_share_by_pixels() -> None:
+    table = new_table()
+    table.submit([spec(number, tenant="many", pixels=10) for number in range(10)], NOW)
+    table.submit([spec(10, tenant="one", pixels=30), spec(11, tenant="one", pixels=30)], NOW)
+    table.submit([spec(12, priority=1)], NOW)
+    order = [task.id for task in table.lease("w", 13, NOW)]
+    assert order[:8] == ["task12", "task0", "task10", "task1", "task2", "task3", "task11", "task4"]
+
+
+def test_heaps_stay_small_over_many_tasks() -> None:
     """Invariant 9."""
     table = new_table()
     for number in range(5000):
-        table.submit([spec(number)], NOW)
-        (task,) = table.lease("w", 1, NOW)
-        table.forget([table.ack(task.id, task.token, OUTPUTS, NOW)])
-    table.drain()
-    assert len(table._expiry) < 2000  # noqa: SLF001  # what must not grow
+        table.submit([spec(number, expires_at=NOW + 1e6)], NOW)
+        if number % 2:
+            table.cancel(f"task{number}", NOW)
+        else:
+            (task,) = table.lease("w", 1, NOW)
+            table.ack(task.id, task.token, OUTPUTS, NOW)
+        table.forget(table.drain())
+    table.ready(NOW)
+    sizes = [len(timers._heap) for timers in (table._leases._ends, table._delays, table._deadlines)]  # noqa: SLF001
+    assert max(*sizes, len(table._ready)) < 2000  # noqa: SLF001  # what must not grow
 
 
 class Histories(RuleBasedStateMachine):
@@ -265,22 +402,26 @@ class Histories(RuleBasedStateMachine):
         self.now = NOW
         self.table = new_table()
         self.journal: dict[str, Task] = {}
+        self.purged: dict[str, Task] = {}
         self.submitted = 0
         self.commits: dict[str, int] = {}
         self.tokens: list[int] = []
 
     def current(self, task_id: str) -> Task:
-        task = self.table.get(task_id) or self.journal.get(task_id)
+        task = self.table.get(task_id) or self.journal.get(task_id) or self.purged.get(task_id)
         assert task is not None, "a task vanished"
         return task
 
-    @rule(target=tasks)
-    def submit(self) -> Any:
-        if self.table.live >= POLICY.max_live:
+    @rule(target=tasks, lasts_s=st.sampled_from([30.0, 1e9]))
+    def submit(self, lasts_s: float) -> Any:
+        if self.table.live >= POLICY.max_live_tasks:
             with pytest.raises(QueueFullError):
                 self.table.submit([spec(self.submitted)], self.now)
             return multiple()
-        (task,) = self.table.submit([spec(self.submitted)], self.now)
+        number = self.submitted
+        (task,) = self.table.submit(
+            [spec(number, priority=number % 3 - 1, tenant=str(number % 2), expires_at=self.now + lasts_s)], self.now
+        )
         self.submitted += 1
         return task.id
 
@@ -292,7 +433,7 @@ class Histories(RuleBasedStateMachine):
             assert task.ready_at <= self.now
             assert all(task.token > token for token in self.tokens), "a token came twice"
             self.tokens.append(task.token)
-        held = [self.table.get(task_id) for task_id in self.table._held[worker].values()]  # noqa: SLF001
+        held = [self.table.get(task_id) for task_id in self.table._leases.of(worker).values()]  # noqa: SLF001
         assert not any(task and task.alone for task in held) or len(held) == 1, "a suspect is not alone"
         return multiple(*granted)
 
@@ -343,7 +484,7 @@ class Histories(RuleBasedStateMachine):
     @rule(task_id=tasks)
     def redrive(self, task_id: str) -> None:
         before = self.current(task_id)
-        if before.state is State.FAILED and self.table.live < POLICY.max_live:
+        if before.state is State.FAILED and task_id not in self.purged and self.table.live < POLICY.max_live_tasks:
             assert self.table.redrive(before, self.now).state is State.QUEUED
 
     @rule(worker=st.sampled_from("uvw"))
@@ -356,17 +497,29 @@ class Histories(RuleBasedStateMachine):
         self.now += seconds
         self.table.reap(self.now)
 
+    @rule(task_id=tasks)
+    def purge(self, task_id: str) -> None:
+        before = self.current(task_id)
+        if self.table.purge(before):
+            assert before.state.finished, "a live task was purged"
+            self.purged[task_id] = before
+        else:
+            assert self.current(task_id) == before
+
     @rule()
     def commit(self) -> None:
-        changed = self.table.drain()
-        self.journal |= {task.id: task for task in changed}
-        self.table.forget(changed)
+        changes = self.table.drain()
+        self.journal |= {task.id: task for task in changes.tasks}
+        for task in changes.purged:
+            self.journal.pop(task.id, None)
+        self.table.forget(changes)
 
     @rule()
     def restart(self) -> None:
         """Start again from the journal, after everything was committed."""
         self.commit()
-        counts = {state: sum(task.state is state for task in self.journal.values()) for state in State}
+        all_tasks = [*self.journal.values(), *self.purged.values()]
+        counts = {state: sum(task.state is state for task in all_tasks) for state in State}
         table = TaskTable(POLICY, self.table.token + (1 << 32), self.submitted + 1, counts, random.Random(2))
         table.restore([task for task in self.journal.values() if not task.state.finished], self.now)
         self.table = table

@@ -9,8 +9,10 @@ from imgray.task import FINISHED, TRANSITIONS, Event, State, new_task_id
 ARCHITECTURE = Path(__file__).parents[2] / "ARCHITECTURE.md"
 
 
-def test_finished_states_are_left_by_redrive_alone() -> None:
-    assert {event for (state, event) in TRANSITIONS if state in FINISHED} == {Event.REDRIVE}
+def test_a_dead_letter_is_left_by_redrive_alone_and_a_result_only_by_its_loss() -> None:
+    """Invariant 4."""
+    leaving = {(state, event) for (state, event) in TRANSITIONS if state in FINISHED}
+    assert leaving == {(State.FAILED, Event.REDRIVE), (State.SUCCEEDED, Event.LOSE)}
 
 
 def test_every_state_can_be_reached_from_queued() -> None:

@@ -1,0 +1,37 @@
+"""Crash points: named places where a test may have the process die, as by a power cut.
+
+``IMGRAY_CRASH=<name>@<file>`` kills the process with SIGKILL when it comes to the point of that name, if it can delete
+the file: each file serves for one crash. To add a point: a call here, and its name in `POINTS`, which the tests walk.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+VARIABLE = "IMGRAY_CRASH"
+
+POINTS = (
+    "input-stored",  # the blob of an upload is on disk, the Master has not been asked
+    "blob-written",  # a blob is written, not yet synced
+    "blob-synced",  # a blob is durable, nobody has been told
+    "journal-written",  # a commit is prepared
+    "journal-committed",  # a commit is on disk, nobody has been told
+    "task-accepted",  # the Master has answered, the submitter has not
+    "attempt-made",  # a worker has a result and has stored nothing
+    "outputs-stored",  # the outputs are durable, the Master has not been told
+    "garbage-deleted",  # the blobs of purged tasks are gone, the journal does not know
+)
+
+
+def crash_point(name: str) -> None:
+    """Die here, if this is the crash that was asked for."""
+    wanted, _, fuse = os.environ.get(VARIABLE, "").partition("@")
+    if wanted != name:
+        return
+    try:
+        Path(fuse).unlink()
+    except OSError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)

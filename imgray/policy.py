@@ -1,0 +1,33 @@
+"""The policy: what the task table may be told to do differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from imgray.retry import Backoff
+from imgray.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings of the same names, as far as they concern the table."""
+
+    max_attempts: int
+    max_live_tasks: int
+    max_live_bytes: int
+    lease_s: float
+    idempotency_s: float
+    backoff: Backoff
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Take it from the settings."""
+        return cls(
+            max_attempts=settings.max_attempts,
+            max_live_tasks=settings.max_live_tasks,
+            max_live_bytes=settings.max_live_bytes,
+            lease_s=settings.lease_s,
+            idempotency_s=settings.idempotency_s,
+            backoff=Backoff(settings.retry_base_s, settings.retry_cap_s),
+        )

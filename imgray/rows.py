@@ -1,0 +1,123 @@
+"""Tasks as rows of the journal, and back. A field that has its default is left out of the JSON columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from imgray.task import (
+    Attempt,
+    BlobSource,
+    Event,
+    Failure,
+    Lease,
+    Output,
+    OutputSpec,
+    PathSource,
+    State,
+    Task,
+    TaskSpec,
+)
+
+COLUMNS = (
+    "seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at", "state", "ready_at", "attempts",
+    "alone", "token", "worker", "leased_at", "expires_at", "finished_at", "outputs", "failure", "history",
+)  # fmt: skip
+FIXED = frozenset({"seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at"})
+"""Columns that never change once a task is accepted."""
+
+_INTERNED = ("name", "pipeline", "tenant")  # strings that a million tasks share
+_SPEC_DEFAULTS = {field.name: field.default for field in fields(TaskSpec)}
+
+
+def row_of(task: Task) -> tuple[Any, ...]:
+    """Return a task's values for `COLUMNS`."""
+    spec = task.spec
+    return (
+        task.seq,
+        spec.id,
+        spec.fingerprint,
+        spec.tenant,
+        spec.idempotency_key or None,
+        json.dumps(_spec_fields(spec)),
+        task.submitted_at,
+        task.state,
+        task.ready_at,
+        task.attempts,
+        task.alone,
+        task.token,
+        task.lease.worker if task.lease else None,
+        task.lease.leased_at if task.lease else None,
+        task.expires_at,
+        task.finished_at,
+        json.dumps([asdict(output) for output in task.outputs]) if task.outputs else "[]",
+        json.dumps(asdict(task.failure)) if task.failure else None,
+        json.dumps([asdict(attempt) for attempt in task.history]) if task.history else "[]",
+    )
+
+
+def task_of(row: tuple[Any, ...]) -> Task:
+    """Make a task from its values for `COLUMNS`.
+
+    Raises:
+        ValueError, TypeError, KeyError: the row is damaged.
+    """
+    (seq, task_id, _fingerprint, _tenant, _key, spec, submitted_at, state, ready_at, attempts, alone, token, worker,
+     leased_at, expires_at, finished_at, outputs, failure, history) = row  # fmt: skip
+    return Task(
+        spec=_spec(task_id, json.loads(spec)),
+        seq=seq,
+        state=State(state),
+        submitted_at=submitted_at,
+        ready_at=ready_at,
+        attempts=attempts,
+        alone=bool(alone),
+        token=token,
+        lease=Lease(token, worker, leased_at) if worker is not None else None,
+        expires_at=expires_at,
+        finished_at=finished_at,
+        outputs=tuple(Output(**output) for output in json.loads(outputs)) if outputs != "[]" else (),
+        failure=Failure(**json.loads(failure)) if failure else None,
+        history=tuple(_attempt(attempt) for attempt in json.loads(history)) if history != "[]" else (),
+    )
+
+
+def _spec_fields(spec: TaskSpec) -> dict[str, Any]:
+    source = {"key": spec.source.key} if isinstance(spec.source, BlobSource) else {"path": spec.source.path}
+    outputs = [
+        {"name": output.name, "pipeline": output.pipeline, **({"path": output.path} if output.path else {})}
+        for output in spec.outputs
+    ]
+    rest = {
+        name: value
+        for name in _SPEC_DEFAULTS
+        if name not in {"id", "source", "outputs"} and (value := getattr(spec, name)) != _SPEC_DEFAULTS[name]
+    }
+    return {"source": source, "outputs": outputs, **rest}
+
+
+def _spec(task_id: str, values: dict[str, Any]) -> TaskSpec:
+    source = values.pop("source")
+    outputs = values.pop("outputs")
+    values.pop("id", None)  # there in rows of the first version
+    return TaskSpec(
+        id=task_id,
+        source=BlobSource(source["key"]) if "key" in source else PathSource(source["path"]),
+        outputs=tuple(OutputSpec(**_interned(output)) for output in outputs),
+        **_interned(values),
+    )
+
+
+def _interned(values: dict[str, Any]) -> Mapping[str, Any]:
+    for name in _INTERNED:
+        if name in values:
+            values[name] = sys.intern(values[name])
+    return values
+
+
+def _attempt(values: dict[str, Any]) -> Attempt:
+    failure = values.pop("failure")
+    return Attempt(**{**values, "ending": Event(values["ending"])}, failure=Failure(**failure) if failure else None)
