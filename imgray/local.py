@@ -16,6 +16,7 @@ from typing import Self
 from imgray.actors.master import Master
 from imgray.actors.storage import Storage
 from imgray.actors.worker import Worker
+from imgray.blobs import BlobStore
 from imgray.gateway import Gateway
 from imgray.messages import WorkerInfo
 from imgray.settings import Settings
@@ -32,7 +33,7 @@ class LocalCluster:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self.storage: Storage[bytes] = Storage(self.settings, keep=bytes)
+        self.storage: Storage[bytes] = Storage(BlobStore(self.settings.blobs_url), self.settings.cache_bytes, bytes)
         self.master = Master(self.settings, self.storage, self._watch, self._clock)
         self.gateway = Gateway(self.master, self.storage, self.settings)
         for number in range(1, (self.settings.workers or 1) + 1):

@@ -14,16 +14,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
+from imgray.admission import Admission
 from imgray.errors import (
     DeadlinePassedError,
+    ImgrayError,
     LeaseExpiredError,
     LeaseLostError,
-    QueueFullError,
     TaskNotFoundError,
     WorkerDiedError,
 )
 from imgray.fair_queue import FairQueue
-from imgray.identity import Identity, Keys, check_same, identity
 from imgray.leases import Leases
 from imgray.policy import Policy
 from imgray.task import TRANSITIONS, Attempt, Changes, Event, Failure, Lease, Output, State, Task, TaskSpec
@@ -53,7 +53,7 @@ class TaskTable:
         self._token = token
         self._next_seq = next_seq
         self._tasks: dict[str, Task] = {}
-        self._keys = Keys()
+        self._admission = Admission(policy)
         self._dirty: dict[str, Task] = {}
         self._purged: dict[str, Task] = {}  # until the journal has purged them too
         self._counts: Counter[State] = Counter(counts)  # of all tasks ever, the forgotten ones too
@@ -61,7 +61,8 @@ class TaskTable:
         self._ready = FairQueue()  # may hold tasks that were cancelled meanwhile
         self._delays: Timers[str] = Timers()  # until a queued task is ready
         self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
-        self._leases = Leases()
+        self.leases = Leases()
+        """Who holds what; to be read only."""
         self.events: Counter[Event] = Counter()
         """Transitions made by this table."""
 
@@ -95,14 +96,6 @@ class TaskTable:
         """How large the inputs of the live tasks are together."""
         return self._live_bytes
 
-    def tokens(self, worker: str) -> tuple[int, ...]:
-        """List the tokens of a worker's leases, in the order in which they were granted."""
-        return tuple(self._leases.of(worker))
-
-    def holders(self) -> list[str]:
-        """List the workers that hold leases."""
-        return self._leases.holders()
-
     def ready(self, now: float) -> int:
         """Estimate how many tasks can be leased now (cancelled ones may be counted)."""
         self._wake(now)
@@ -110,7 +103,7 @@ class TaskTable:
 
     def next_event_at(self) -> float | None:
         """Say when time alone will next change something: a delay or a lease that ends, a deadline that passes."""
-        heads = (self._delays.next_at(), self._leases.next_at(), self._deadlines.next_at())
+        heads = (self._delays.next_at(), self.leases.next_at(), self._deadlines.next_at())
         return min((at for at in heads if at is not None), default=None)
 
     # Changing
@@ -126,23 +119,19 @@ class TaskTable:
         Raises:
             QueueFullError: the live tasks would exceed `Policy.max_live_tasks` or `Policy.max_live_bytes`.
             TaskConflictError, IdempotencyConflictError: an id or a key is taken by another submission.
+            TaskNotFoundError: one was refused before, or has been purged since.
         """
-        earlier = sorted((task for task in finished if task.id not in self._purged), key=lambda task: task.seq)
-        by_id = {task.id: task for task in earlier}
-        by_key = {identity(task.spec): task for task in earlier}  # the newest, of those that had a key in turn
-        new: dict[Identity, TaskSpec] = {}
-        answers: list[Task | str] = []
-        for spec in specs:
-            task = self._tasks.get(spec.id) or by_id.get(spec.id)
-            if task is None and spec.idempotency_key:
-                holder = self._keys.holder(spec) or by_key.get(identity(spec))
-                if holder is not None and now - holder.submitted_at < self._policy.idempotency_s:
-                    task = holder
-            first = task.spec if task else new.setdefault(identity(spec), spec)
-            check_same(first, spec)
-            answers.append(task or first.id)
-        self._admit(new.values())
-        for spec in new.values():
+        earlier = [task for task in finished if task.id not in self._purged]
+        try:
+            answers, new = self._admission.sort(specs, self._tasks, earlier, now)
+            self._admission.check_room(new, self.live, self._live_bytes)
+        except ImgrayError as error:  # their inputs will be deleted: no call that was overtaken may bring them in
+            known = {*self._tasks, *(task.id for task in earlier)}
+            for spec in specs:
+                if spec.id not in known:
+                    self._admission.refuse(spec.id, error, now)
+            raise
+        for spec in new:
             task = Task(spec, self._next_seq, State.QUEUED, submitted_at=now, ready_at=now, expires_at=spec.expires_at)
             self._next_seq += 1
             self._put(task)
@@ -157,8 +146,12 @@ class TaskTable:
             task = self._tasks.get(task_id)
             if task is None or task.state is not State.QUEUED or task.ready_at > now:
                 self._ready.drop()
+                if (
+                    task is not None and task.state is State.QUEUED
+                ):  # put off since it was ready, or the clock went back
+                    self._delays.set(task_id, task.ready_at)
                 continue
-            if self._leases.of(worker) and (task.alone or self._holds_alone(worker)):
+            if self.leases.of(worker) and (task.alone or self._holds_alone(worker)):
                 break
             self._ready.take()
             granted.append(self._grant(task, worker, now))
@@ -166,11 +159,11 @@ class TaskTable:
 
     def renew(self, worker: str, tokens: Iterable[int], now: float) -> None:
         """Extend the leases that a worker says it works on; unknown tokens are ignored."""
-        self._leases.renew(worker, tokens, now + self._policy.lease_s)
+        self.leases.renew(worker, tokens, now + self._policy.lease_s)
 
     def renew_all(self, now: float) -> None:
         """Extend all leases: it was the Master that did not listen, not the workers that did not call."""
-        self._leases.renew_all(now + self._policy.lease_s)
+        self.leases.renew_all(now + self._policy.lease_s)
 
     def ack(self, task_id: str, token: int, outputs: tuple[Output, ...], now: float) -> Task:
         """Commit an attempt's outputs. The same ack again changes nothing.
@@ -222,7 +215,7 @@ class TaskTable:
         task = self._latest(task)
         if task.state is not State.FAILED:
             return task
-        self._admit([task.spec])
+        self._admission.check_room([task.spec], self.live, self._live_bytes)
         changes = {"attempts": 0, "ready_at": now, "failure": None, "finished_at": None, "expires_at": None}
         return self._move(task, Event.REDRIVE, now, **changes)
 
@@ -233,14 +226,15 @@ class TaskTable:
             return task
         return self._move(task, Event.LOSE, now, failure=failure, finished_at=now, outputs=())
 
-    def purge(self, task: Task) -> bool:
+    def purge(self, task: Task, now: float) -> bool:
         """Let a finished task be no more; return False for another, which stays. ``task`` as for `redrive`."""
         if task.id in self._purged:
             return True
         task = self._latest(task)
         if not task.state.finished or task.id in self._dirty:
             return False
-        self._drop(task)
+        self._tasks.pop(task.id, None)
+        self._admission.purge(task, now)
         self._purged[task.id] = task
         return True
 
@@ -248,7 +242,7 @@ class TaskTable:
         """End the attempts whose lease is over and the tasks whose deadline has passed; wake the delayed ones."""
         self._wake(now)
         expired = Failure.of(LeaseExpiredError())
-        ended = [self._fail(self._tasks[task_id], expired, now, alone=True) for task_id in self._leases.due(now)]
+        ended = [self._fail(self._tasks[task_id], expired, now, alone=True) for task_id in self.leases.due(now)]
         for task_id in self._deadlines.due(now):
             late = Failure.of(DeadlinePassedError(task_id))
             ended.append(self._move(self._tasks[task_id], Event.EXPIRE, now, failure=late, finished_at=now))
@@ -256,7 +250,7 @@ class TaskTable:
 
     def give_back(self, worker: str, held: AbstractSet[int], now: float) -> None:
         """Take back, uncharged, what a worker never heard that it was given: its leases but for those it holds."""
-        for token, task_id in list(self._leases.of(worker).items()):
+        for token, task_id in list(self.leases.of(worker).items()):
             if token not in held:
                 self._release(self._tasks[task_id], now)
 
@@ -267,7 +261,7 @@ class TaskTable:
         time. The others go back unharmed.
         """
         died = Failure.of(WorkerDiedError(f"worker {worker}"))
-        tasks = [self._tasks[task_id] for task_id in self._leases.of(worker).values()]
+        tasks = [self._tasks[task_id] for task_id in self.leases.of(worker).values()]
         return [
             self._release(task, now) if position else self._fail(task, died, now, alone=True)
             for position, task in enumerate(tasks)
@@ -278,15 +272,17 @@ class TaskTable:
     def restore(self, tasks: Iterable[Task], now: float) -> None:
         """Take over live tasks from the journal. Leases go on: the workers may still be at it, and may ack."""
         for task in sorted(tasks, key=lambda task: task.token):  # so that each worker's are in order of grant
+            latest = now + self._policy.backoff.cap_s  # unless the clock was set back
+            task = replace(task, ready_at=latest) if task.ready_at > latest else task  # noqa: PLW2901
             self._enter(task)
             if task.lease is not None:
-                self._leases.begin(task.id, task.lease, now + self._policy.lease_s)
+                self.leases.begin(task.id, task.lease, now + self._policy.lease_s)
             else:
                 self._delays.set(task.id, task.ready_at)
 
     def drain(self) -> Changes:
-        """Return what has changed since the last call, in order of submission."""
-        changes = Changes(sorted(self._dirty.values(), key=lambda task: task.seq), list(self._purged.values()))
+        """Return what has changed since the last call."""
+        changes = Changes(list(self._dirty.values()), list(self._purged.values()))
         self._dirty.clear()
         return changes
 
@@ -294,7 +290,8 @@ class TaskTable:
         """Drop what the journal has: the finished tasks, unless they have changed since, and those it has purged."""
         for task in changes.tasks:
             if task.state.finished and self._tasks.get(task.id) is task:
-                self._drop(task)
+                del self._tasks[task.id]
+                self._admission.drop(task)
         for task in changes.purged:
             self._purged.pop(task.id, None)
 
@@ -303,7 +300,7 @@ class TaskTable:
         state = TRANSITIONS[task.state, event]
         self.events[event] += 1
         if task.lease is not None:
-            self._leases.end(task.lease)
+            self.leases.end(task.lease)
             if event is not Event.RELEASE:
                 attempt = Attempt(
                     task.attempts, task.lease.worker, task.lease.leased_at, now, event, changes.get("failure")
@@ -323,7 +320,7 @@ class TaskTable:
         self._token += 1
         lease = Lease(self._token, worker, now)
         leased = self._move(task, Event.LEASE, now, lease=lease, token=lease.token, attempts=task.attempts + 1)
-        self._leases.begin(task.id, lease, now + self._policy.lease_s)
+        self.leases.begin(task.id, lease, now + self._policy.lease_s)
         return leased
 
     def _release(self, task: Task, now: float) -> Task:
@@ -341,19 +338,14 @@ class TaskTable:
         self._enter(task)
 
     def _enter(self, task: Task) -> None:
-        """Have a task in the table, and in the books that follow from it."""
         self._tasks[task.id] = task
-        self._keys.enter(task)
+        self._admission.enter(task)
         if task.state.finished:
             self._deadlines.stop(task.id)
             return
         self._live_bytes += task.spec.size_bytes
         if task.expires_at is not None:
             self._deadlines.set(task.id, task.expires_at)
-
-    def _drop(self, task: Task) -> None:
-        self._tasks.pop(task.id, None)
-        self._keys.drop(task)
 
     def _push(self, task: Task) -> None:
         spec = task.spec
@@ -369,17 +361,8 @@ class TaskTable:
                 if task.state is State.QUEUED and task.ready_at <= now:
                     self._push(task)
 
-    def _admit(self, specs: Iterable[TaskSpec]) -> None:
-        """See that there is room for more live tasks."""
-        sizes = [spec.size_bytes for spec in specs]
-        if sizes and self.live + len(sizes) > self._policy.max_live_tasks:
-            raise QueueFullError(f"{self._policy.max_live_tasks:,} tasks wait or run (setting max_live_tasks)")
-        if sum(sizes) and self._live_bytes + sum(sizes) > self._policy.max_live_bytes:
-            limit = f"{self._policy.max_live_bytes:,} bytes (setting max_live_bytes)"
-            raise QueueFullError(f"the images that wait would be larger together than {limit}")
-
     def _holds_alone(self, worker: str) -> bool:
-        return any(self._tasks[task_id].alone for task_id in self._leases.of(worker).values())
+        return any(self._tasks[task_id].alone for task_id in self.leases.of(worker).values())
 
     def _known(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)

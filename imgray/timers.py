@@ -25,6 +25,9 @@ class Timers(Generic[KeyT]):
     def __len__(self) -> int:
         return len(self._at)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._at
+
     def set(self, key: KeyT, at: float) -> None:
         """Start a timer, or move the one that this key has."""
         before = self._at.get(key)

@@ -16,6 +16,11 @@ import pytest  # noqa: E402  # after the environment is set
 from pictures import encoded, picture  # noqa: E402  # the same
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--schedules", type=int, default=10_000, help="schedules that the simulation plays")
+    parser.addoption("--first-seed", type=int, default=0, help="the seed that it begins with")
+
+
 @pytest.fixture
 def png() -> bytes:
     return encoded(picture())

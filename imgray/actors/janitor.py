@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 
 from imgray.actors.ledger import Ledger
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 256  # tasks, or blobs, at a time
 _LONGEST_PERIOD_S = 60.0
-_SHORTEST_PERIOD_S = 0.1
+_SHORTEST_PERIOD_S = 0.5
 _PERIODS_PER_TTL = 10
 
 
@@ -41,7 +42,8 @@ class Janitor:
 
     async def run(self) -> None:
         """Look after it until cancelled."""
-        period_s = min(max(self._ttl_s / _PERIODS_PER_TTL, _SHORTEST_PERIOD_S), _LONGEST_PERIOD_S)
+        ttl_s = self._ttl_s or math.inf
+        period_s = min(max(ttl_s / _PERIODS_PER_TTL, _SHORTEST_PERIOD_S), _LONGEST_PERIOD_S)
         while True:
             try:
                 if self._ttl_s:
@@ -59,7 +61,7 @@ class Janitor:
         while tasks := await self._ledger.in_journal(
             lambda journal: journal.expired(now - self._ttl_s, now - self._idempotency_s, _BATCH)
         ):
-            purged = [self._ledger.table.purge(task) for task in tasks]
+            purged = [self._ledger.table.purge(task, now) for task in tasks]
             self._ledger.decided()
             await self._ledger.committed()
             log.info("action=expire tasks=%d", sum(purged))

@@ -75,7 +75,7 @@ class Master:
         self._cleaning = asyncio.get_running_loop().create_task(self._janitor.run())
         self._roster = Roster()
         self._parked: dict[str, _Parked] = {}
-        self._finishing: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._finishing: defaultdict[str, dict[asyncio.Future[None], None]] = defaultdict(dict)  # in order of asking
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._watch_holders()
 
@@ -104,8 +104,9 @@ class Master:
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
-        await self._ledger.committed()
-        return await self._ledger.read(ids)
+        tasks = await self._ledger.read(ids)
+        await self._ledger.committed()  # what was read is told when it is on disk
+        return tasks
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``.
@@ -117,7 +118,7 @@ class Master:
         """
         woken = asyncio.get_running_loop().create_future()
         for task_id in ids:
-            self._finishing[task_id].add(woken)
+            self._finishing[task_id][woken] = None
         try:
             finished = await self._finished(ids)
             if not finished:
@@ -128,7 +129,7 @@ class Master:
                 finished = await self._finished(ids)
         finally:
             for task_id in ids:
-                self._finishing[task_id].discard(woken)
+                self._finishing[task_id].pop(woken, None)
                 if not self._finishing[task_id]:
                     del self._finishing[task_id]
         return finished
@@ -189,7 +190,8 @@ class Master:
         """Remove finished tasks and their blobs. Live ones stay; return the ids that are no more."""
         await self._ledger.committed()
         tasks = await self._ledger.read(ids)
-        kept = {task.id for task in tasks if task is not None and not self._table.purge(task)}
+        now = self._clock()
+        kept = {task.id for task in tasks if task is not None and not self._table.purge(task, now)}
         self._decided()
         await self._ledger.committed()
         self._janitor.wake()
@@ -197,8 +199,7 @@ class Master:
 
     async def statistics(self) -> Statistics:
         """Count, all at one moment."""
-        await self._ledger.committed()
-        return Statistics(
+        counted = Statistics(
             tasks=self._table.counts(),
             events=dict(self._table.events),
             refused=self._refused,
@@ -206,10 +207,12 @@ class Master:
             workers=len(self._roster),
             started_at=self._started_at,
         )
+        await self._ledger.committed()
+        return counted
 
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
-        leased = {worker: len(self._table.tokens(worker)) for worker in self._watches}
+        leased = {worker: len(self._table.leases.of(worker)) for worker in self._watches}
         return self._roster.views(leased)
 
     # For workers
@@ -241,20 +244,21 @@ class Master:
             return Reply(request.seq, unknown=True)
         if member.advance(request.seq, request.received):
             self._unpark(request.worker)
-            granted = self._grant(member, request.want, now)
+            granted = self._grant(member, request.want)
             if not (granted or member.unreceived or request.outcomes or self._void(request)):
                 await self._park(request)
         self._decided()
+        grants = member.grants()  # those that the next commit has: a newer call may bring more
         await self._ledger.committed()
         if self._roster.get(request.worker) is not member:
             return Reply(request.seq, unknown=True)
-        valid = set(self._table.tokens(request.worker))
-        grants = tuple(grant for grant in member.grants() if grant.token in valid)
+        valid = set(self._table.leases.of(request.worker))
+        grants = tuple(grant for grant in grants if grant.token in valid)
         return Reply(request.seq, grants, (*refused, *self._void(request)))
 
     def _void(self, request: Exchange) -> list[int]:
         """List the tokens that a worker holds, and does not report, but that are no longer its."""
-        valid = {outcome.token for outcome in request.outcomes}.union(self._table.tokens(request.worker))
+        valid = {outcome.token for outcome in request.outcomes}.union(self._table.leases.of(request.worker))
         return [token for token in request.held if token not in valid]
 
     async def _settle(self, member: Member, outcome: Outcome, now: float) -> bool:
@@ -280,8 +284,9 @@ class Master:
             return False
         return True
 
-    def _grant(self, member: Member, want: int, now: float) -> bool:
+    def _grant(self, member: Member, want: int) -> bool:
         """Lease work to a worker: no more than a fair share, so that the last tasks are spread over all."""
+        now = self._clock()
         share = -(-self._table.ready(now) // (2 * len(self._roster)))
         tasks = self._table.lease(member.info.id, min(want, share), now)
         if tasks:
@@ -310,7 +315,7 @@ class Master:
 
     def _watch_holders(self) -> None:
         """Watch over the workers that hold leases in the journal: they may have died with the Master."""
-        for worker in self._table.holders():
+        for worker in self._table.leases.holders():
             self._watch_over(worker)
 
     async def _lose_when_dead(self, worker: str) -> None:
@@ -349,10 +354,9 @@ class Master:
 
     def _decided(self) -> None:
         """Follow up a change of the table: hand out what is ready, and have it all committed."""
-        now = self._clock()
         for worker, parked in list(self._parked.items()):
             member = self._roster.get(worker)
-            if member is not None and parked.want and self._grant(member, parked.want, now):
+            if member is not None and parked.want and self._grant(member, parked.want):
                 self._unpark(worker)
         self._ledger.decided()
 
@@ -365,8 +369,9 @@ class Master:
         return found
 
     async def _finished(self, ids: Sequence[str]) -> list[Task]:
+        tasks = await self._all(ids)
         await self._ledger.committed()
-        return [task for task in (await self._all(ids)).values() if task.state.finished]
+        return [task for task in tasks.values() if task.state.finished]
 
 
 _FEW = 16  # whoever waits for more tasks than this is told of several at a time:

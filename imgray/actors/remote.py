@@ -19,6 +19,7 @@ from ray.exceptions import RayError, RayTaskError
 from imgray.actors.master import Master
 from imgray.actors.storage import INLINE_BYTES, Buffer, Storage
 from imgray.actors.worker import Worker
+from imgray.blobs import BlobStore
 from imgray.errors import ImgrayError
 from imgray.gateway import Gateway
 from imgray.messages import WorkerInfo
@@ -44,7 +45,7 @@ class StorageActor(Storage[Any]):
     """Storage as an actor: what is hot and large lies in Ray's object store."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, _keep)
+        super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes, _keep)
 
     async def put_parts(self, sizes: Mapping[str, int], *parts: bytes) -> None:
         """Store blobs that come one after the other, cut into parts that are small enough to travel in the message.

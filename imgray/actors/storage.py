@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from imgray.blobs import BlobNotFoundError, BlobStore
-from imgray.settings import Settings
 
 HotT = TypeVar("HotT")
 
@@ -27,15 +26,17 @@ class Storage(Generic[HotT]):
     Lost on death: the hot objects, which are read from disk again.
     """
 
-    def __init__(self, settings: Settings, keep: Callable[[Buffer], HotT]) -> None:
-        """Open the blob store.
+    def __init__(self, blobs: BlobStore, cache_bytes: int, keep: Callable[[Buffer], HotT]) -> None:
+        """Stand before a blob store.
 
-        Raises:
-            StorageUnavailableError: it cannot be used.
+        Args:
+            blobs: where they are kept for good.
+            cache_bytes: how much is kept hot.
+            keep: makes a hot object of bytes.
         """
-        self._blobs = BlobStore(settings.blobs_url)
+        self._blobs = blobs
         self._keep = keep
-        self._limit_bytes = settings.cache_bytes
+        self._limit_bytes = cache_bytes
         self._hot: OrderedDict[str, tuple[int, HotT]] = OrderedDict()
         self._hot_bytes = 0
 

@@ -143,7 +143,7 @@ def test_after_a_restart_the_first_grant_is_still_the_one_to_blame() -> None:
     again = new_table()
     held = [replace(task, lease=replace(task.lease, worker="w")) for task in (first, second) if task.lease]
     again.restore(held, NOW)
-    assert again.tokens("w") == (second.token, first.token)
+    assert tuple(again.leases.of("w")) == (second.token, first.token)
 
 
 def test_a_full_queue_takes_all_of_a_submission_or_nothing() -> None:
@@ -153,6 +153,30 @@ def test_a_full_queue_takes_all_of_a_submission_or_nothing() -> None:
     with pytest.raises(QueueFullError, match="max_live_tasks"):
         table.submit([spec(2), spec(3)], NOW)
     assert table.live == 1
+
+
+def test_a_clock_that_goes_back_loses_no_task() -> None:
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    assert table.lease("w", 1, NOW - 1) == []
+    assert [task.id for task in table.lease("w", 1, NOW)] == ["task1"]
+
+
+def test_a_delay_does_not_outlast_a_restart_under_an_earlier_clock() -> None:
+    table = new_table()
+    table.restore([Task(spec(1), 1, State.QUEUED, NOW, ready_at=NOW + 1e6)], NOW)
+    assert [task.id for task in table.lease("w", 1, NOW + 8)] == ["task1"]
+
+
+def test_a_submission_repeated_after_its_task_was_purged_makes_no_second_one() -> None:
+    """Invariant 11."""
+    table, gone = in_state(State.CANCELLED)
+    table.forget(table.drain())
+    table.purge(gone, NOW)
+    table.forget(table.drain())
+    with pytest.raises(TaskNotFoundError):
+        table.submit([spec(2), gone.spec], NOW + 1)
+    assert table.live == 0
 
 
 def test_tasks_are_leased_in_order_of_submission() -> None:
@@ -244,7 +268,7 @@ def test_what_a_worker_never_heard_of_goes_back_uncharged() -> None:
     task = table.get(unheard.id)
     assert task is not None
     assert (task.state, task.attempts) == (State.QUEUED, 0)
-    assert table.tokens("w") == (heard.token,)
+    assert tuple(table.leases.of("w")) == (heard.token,)
 
 
 def test_forgotten_tasks_still_count() -> None:
@@ -321,7 +345,7 @@ def test_a_key_is_free_again_when_its_task_is_purged() -> None:
     table.submit([spec(1, idempotency_key="k")], NOW)
     gone = table.cancel("task1", NOW)
     table.drain()
-    assert table.purge(gone)
+    assert table.purge(gone, NOW)
     assert [task.id for task in table.submit([spec(2, idempotency_key="k")], NOW, [gone])] == ["task2"]
 
 
@@ -335,7 +359,19 @@ def test_inputs_are_bounded_in_bytes_and_room_is_made_by_what_ends() -> None:
     (task,) = table.lease("w", 1, NOW)
     table.ack(task.id, task.token, OUTPUTS, NOW)
     assert table.live_bytes == 100
-    table.submit([spec(2, size_bytes=101)], NOW)
+    table.submit([spec(4, size_bytes=101)], NOW)
+
+
+def test_what_was_refused_stays_refused_for_the_same_reason_while_a_repetition_may_come() -> None:
+    """Invariants 2 and 11: its input is gone, so a call that was overtaken must not bring it in."""
+    table = new_table(replace(POLICY, max_live_tasks=1))
+    table.submit([spec(1)], NOW)
+    for _ in range(2):
+        with pytest.raises(QueueFullError, match="max_live_tasks"):
+            table.submit([spec(2)], NOW)
+        table.cancel("task1", NOW)
+    assert table.live == 0
+    table.submit([spec(3)], NOW)
 
 
 def test_a_redrive_is_admitted_like_a_submission() -> None:
@@ -351,13 +387,13 @@ def test_a_redrive_is_admitted_like_a_submission() -> None:
 def test_only_a_finished_task_is_purged_and_it_still_counts(state: State) -> None:
     """Invariant 5."""
     table, task = in_state(state)
-    assert not table.purge(task), "the journal does not know how it ended"
+    assert not table.purge(task, NOW), "the journal does not know how it ended"
     table.drain()
-    assert table.purge(task) is state.finished
+    assert table.purge(task, NOW) is state.finished
     assert (table.get(task.id) is None) is state.finished
     assert table.counts()[state] == 1
     if state.finished:
-        assert table.purge(task), "once more does the same"
+        assert table.purge(task, NOW), "once more does the same"
         with pytest.raises(TaskNotFoundError):
             table.redrive(task, NOW)
         changes = table.drain()
@@ -387,7 +423,7 @@ def test_heaps_stay_small_over_many_tasks() -> None:
             table.ack(task.id, task.token, OUTPUTS, NOW)
         table.forget(table.drain())
     table.ready(NOW)
-    sizes = [len(timers._heap) for timers in (table._leases._ends, table._delays, table._deadlines)]  # noqa: SLF001
+    sizes = [len(timers._heap) for timers in (table.leases._ends, table._delays, table._deadlines)]  # noqa: SLF001
     assert max(*sizes, len(table._ready)) < 2000  # noqa: SLF001  # what must not grow
 
 
@@ -416,7 +452,7 @@ class Histories(RuleBasedStateMachine):
     def submit(self, lasts_s: float) -> Any:
         if self.table.live >= POLICY.max_live_tasks:
             with pytest.raises(QueueFullError):
-                self.table.submit([spec(self.submitted)], self.now)
+                self.table.submit([spec(-1)], self.now)
             return multiple()
         number = self.submitted
         (task,) = self.table.submit(
@@ -433,7 +469,7 @@ class Histories(RuleBasedStateMachine):
             assert task.ready_at <= self.now
             assert all(task.token > token for token in self.tokens), "a token came twice"
             self.tokens.append(task.token)
-        held = [self.table.get(task_id) for task_id in self.table._leases.of(worker).values()]  # noqa: SLF001
+        held = [self.table.get(task_id) for task_id in self.table.leases.of(worker).values()]
         assert not any(task and task.alone for task in held) or len(held) == 1, "a suspect is not alone"
         return multiple(*granted)
 
@@ -490,7 +526,7 @@ class Histories(RuleBasedStateMachine):
     @rule(worker=st.sampled_from("uvw"))
     def lose_worker(self, worker: str) -> None:
         self.table.lose_worker(worker, self.now)
-        assert self.table.tokens(worker) == ()
+        assert not self.table.leases.of(worker)
 
     @rule(seconds=st.floats(0, 100))
     def pass_time(self, seconds: float) -> None:
@@ -500,7 +536,7 @@ class Histories(RuleBasedStateMachine):
     @rule(task_id=tasks)
     def purge(self, task_id: str) -> None:
         before = self.current(task_id)
-        if self.table.purge(before):
+        if self.table.purge(before, self.now):
             assert before.state.finished, "a live task was purged"
             self.purged[task_id] = before
         else:
