@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,41 @@ def test_a_place_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -
         BlobStore((tmp_path / "file" / "blobs").as_uri())
     with pytest.raises(StorageUnavailableError, match="nonsense"):
         BlobStore("nonsense://x")
+
+
+def test_a_blob_and_every_name_that_leads_to_it_are_synced_before_anyone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 1."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append(str(path.relative_to(tmp_path)))
+        assert path.is_dir() or path.read_bytes() == b"data", "it was synced before it was written"
+        real(descriptor)
+
+    store = BlobStore((tmp_path / "blobs").as_uri())
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.put("inputs/a", b"data")
+    assert synced == ["blobs/inputs/a", "blobs/inputs", "blobs"]
+    synced.clear()
+    store.put("inputs/b", b"data")
+    assert synced == ["blobs/inputs/b", "blobs/inputs"]
+
+
+def test_a_disk_without_room_is_an_error_and_leaves_no_part_of_a_blob(tmp_path: Path) -> None:
+    """Invariant 4: the kernel itself refuses to write more."""
+    store = BlobStore(tmp_path.as_uri())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageUnavailableError, match="too large"):
+            store.put("inputs/a", b"x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(BlobNotFoundError):
+        store.get("inputs/a")
+    store.put("inputs/a", b"x" * 5000)
+    assert list(store.list("inputs/")) == [("inputs/a", 5000)]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 
 from imgray.errors import DataInUseError, JournalCorruptError, JournalError
 from imgray.journal import FILE, MIGRATIONS, Journal
+from imgray.rows import COLUMNS
 from imgray.task import (
     Attempt,
     BlobSource,
@@ -134,3 +138,127 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
         journal.write(Changes([FULL, clash]))
     assert list(journal.live()) == []
     journal.write(Changes([FULL]))
+
+
+def columns(connection: sqlite3.Connection) -> set[str]:
+    return {name for (_, name, *_) in connection.execute("PRAGMA table_info(tasks)")}
+
+
+def test_a_journal_of_the_first_version_is_migrated_with_all_that_is_in_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as first, first:
+        first.executescript(MIGRATIONS[0])
+        first.execute("PRAGMA user_version = 1")
+        spec = {
+            "id": "id1",
+            "source": {"key": "inputs/id1"},
+            "outputs": [{"name": "image", "pipeline": "swap:rg", "path": None}],
+            "label": "a.png",
+            "fingerprint": "f",
+        }
+        failure = {"code": "worker_died", "status": 500, "message": "It died.", "passing": True}
+        first.execute(
+            "INSERT INTO tasks VALUES (7, 'id1', 'f', ?, 1.0, 'queued', 2.0, 1, 1, 9, NULL, NULL, NULL, '[]', ?, '[]')",
+            (json.dumps(spec), json.dumps(failure)),
+        )
+    with closing(Journal.open(tmp_path)) as journal:
+        (live,) = journal.live()
+        assert live.spec == TaskSpec("id1", BlobSource("inputs/id1"), (OutputSpec("image", "swap:rg"),), "a.png", "f")
+        assert (live.seq, live.attempts, live.alone, live.failure) == (7, 1, True, FAILURE)
+        assert (journal.next_seq(), journal.counts()) == (8, {State.QUEUED: 1})
+        journal.write(Changes([replace(live, state=State.CANCELLED, finished_at=3.0)]))
+
+
+def test_every_migration_leads_to_the_same_schema(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        assert columns(connection) == set(COLUMNS)
+
+
+def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
+    """Invariant 1: FULL is 2; with NORMAL a power cut takes back what was answered."""
+    with closing(Journal.open(tmp_path)) as journal:
+        assert next(journal._rows("PRAGMA synchronous")) == (2,)  # noqa: SLF001
+        assert next(journal._rows("PRAGMA journal_mode")) == ("wal",)  # noqa: SLF001
+
+
+def test_purged_tasks_are_counted_and_their_blobs_remembered_until_collected(tmp_path: Path) -> None:
+    """Invariant 5."""
+    done = replace(FULL, state=State.SUCCEEDED, lease=None, finished_at=9.0)
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([done, task(2, State.FAILED)]))
+        journal.write(Changes(purged=[done]))
+    with closing(Journal.open(tmp_path)) as journal:
+        assert journal.get(["id1"]) == {}
+        assert journal.counts() == {State.SUCCEEDED: 1, State.FAILED: 1}
+        assert set(journal.garbage(10)) == {"inputs/id1", "outputs/1"}
+        journal.collected(["inputs/id1", "outputs/1"])
+        assert journal.garbage(10) == []
+
+
+def test_a_sequence_number_does_not_come_again_after_a_purge(tmp_path: Path) -> None:
+    last = task(5, State.CANCELLED, finished_at=1.0)
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([last]))
+        journal.write(Changes(purged=[last]))
+        assert journal.next_seq() == 6
+
+
+def test_tasks_expire_by_their_end_but_not_before_their_idempotency_key(tmp_path: Path) -> None:
+    def ended(seq: int, finished_at: float, key: str = "") -> Task:
+        one = task(seq, State.SUCCEEDED, finished_at=finished_at)
+        return replace(one, spec=replace(one.spec, idempotency_key=key), submitted_at=finished_at)
+
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([task(1), ended(2, 10), ended(3, 20), ended(4, 10, "k"), ended(5, 2, "k")]))
+        assert [one.seq for one in journal.expired(15, 5, 9)] == [5, 2]
+
+
+def test_tasks_are_found_by_tenant_and_key(tmp_path: Path) -> None:
+    def keyed(seq: int, tenant: str, key: str) -> Task:
+        return replace(task(seq), spec=replace(task(seq).spec, tenant=tenant, idempotency_key=key))
+
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([task(1), keyed(2, "a", "k"), keyed(3, "b", "k"), keyed(4, "", "k")]))
+        assert {one.seq for one in journal.keyed([("b", "k"), ("", "k"), ("a", "other"), ("", "")])} == {3, 4}
+
+
+def test_pages_are_filtered(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path)) as journal:
+        dead = task(1, State.FAILED, failure=FAILURE, finished_at=5.0)
+        other = replace(task(2, State.FAILED, failure=Failure("x", 1, "X."), finished_at=9.0))
+        journal.write(Changes([dead, other, replace(task(3), spec=replace(task(3).spec, tenant="t"))]))
+        assert [one.seq for one in journal.page(Filter(code="worker_died"), None, 9)] == [1]
+        assert [one.seq for one in journal.page(Filter(tenant="t"), None, 9)] == [3]
+        assert [one.seq for one in journal.page(Filter(finished_before=9.0), None, 9)] == [1]
+
+
+def test_a_full_disk_refuses_the_commit_and_takes_the_next_one_when_there_is_room(tmp_path: Path) -> None:
+    """Invariant 1: SQLite itself says that there is no room."""
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([task(1)]))
+        ((pages,),) = journal._rows("PRAGMA page_count")  # noqa: SLF001
+        list(journal._rows(f"PRAGMA max_page_count = {pages}"))  # noqa: SLF001
+        many = [task(seq) for seq in range(2, 500)]
+        with pytest.raises(JournalError, match="full"):
+            journal.write(Changes(many))
+        assert [one.seq for one in journal.live()] == [1]
+        list(journal._rows("PRAGMA max_page_count = 1000000"))  # noqa: SLF001
+        journal.write(Changes(many))
+        assert journal.counts() == {State.QUEUED: 499}
+
+
+def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([task(1)]))
+        list(journal._rows("PRAGMA query_only = 1"))  # noqa: SLF001  # as on a disk mounted read-only
+        with pytest.raises(JournalError, match="readonly"):
+            journal.write(Changes([task(2)]))
+        assert [one.seq for one in journal.live()] == [1]
+
+
+def test_a_row_that_is_damaged_is_named(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.write(Changes([task(1)]))
+        journal._connection.execute("UPDATE tasks SET spec = '{'")  # noqa: SLF001
+        with pytest.raises(JournalCorruptError, match="id1"):
+            list(journal.live())
