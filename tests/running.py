@@ -82,11 +82,13 @@ class Service:
 
 
 @contextmanager
-def serving(data: Path, port: int | None = None, env: Mapping[str, str] | None = None) -> Iterator[Service]:
+def serving(
+    data: Path, port: int | None = None, env: Mapping[str, str] | None = None, workers: int = 2
+) -> Iterator[Service]:
     """Run ``imgray serve`` in the foreground until the ``with`` block ends."""
     port = port or free_port()
     process = subprocess.Popen(
-        [*IMGRAY, "serve", "--port", str(port), "--data", str(data), "--workers", "2"],
+        [*IMGRAY, "serve", "--port", str(port), "--data", str(data), "--workers", str(workers)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -199,6 +199,7 @@ class Master:
 
     async def statistics(self) -> Statistics:
         """Count, all at one moment."""
+        self._sweep()
         counted = Statistics(
             tasks=self._table.counts(),
             events=dict(self._table.events),
@@ -212,6 +213,7 @@ class Master:
 
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
+        self._sweep()
         leased = {worker: len(self._table.leases.of(worker)) for worker in self._watches}
         return self._roster.views(leased)
 
@@ -327,10 +329,15 @@ class Master:
         self._table.lose_worker(worker, self._clock())
         self._decided()
 
+    def _sweep(self) -> None:
+        """Strike out the workers that were not heard of for so long that they have lost their tasks."""
+        self._roster.sweep(self._clock() - self._settings.lease_s)
+
     # What the ledger tells
 
     def time_passed(self) -> None:
         """Hand out what time has made ready."""
+        self._sweep()
         self._decided()
 
     def on_disk(self, tasks: Sequence[Task]) -> None:

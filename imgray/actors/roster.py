@@ -68,6 +68,10 @@ class Roster:
         """Strike out a worker."""
         self._members.pop(worker, None)
 
+    def sweep(self, before: float) -> None:
+        """Strike out the workers that have not called since a time. One that does so after all registers again."""
+        self._members = {name: member for name, member in self._members.items() if member.last_seen_at >= before}
+
     def views(self, leased: dict[str, int]) -> list[WorkerView]:
         """Describe all workers, by name; ``leased`` counts what each one holds."""
         members = sorted(self._members.values(), key=lambda member: member.info.name)
