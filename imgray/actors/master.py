@@ -185,11 +185,12 @@ class Master:
         await self._ledger.committed()
         return [known[task_id] for task_id in ids]
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        """Remove finished tasks and their blobs. Live ones stay; return the ids that are no more."""
+    async def purge(self, ids: Sequence[str], states: AbstractSet[State]) -> list[str]:
+        """Remove tasks that finished in these states, and their blobs. Others stay; return the ids that are no more."""
         await self._ledger.committed()
         tasks = await self._ledger.read(ids)
-        kept = {task.id for task in tasks if task is not None and not self._table.purge(task)}
+        there = [task for task in tasks if task is not None]
+        kept = {task.id for task in there if task.state not in states or not self._table.purge(task)}
         self._decided()
         await self._ledger.committed()
         self._janitor.wake()
