@@ -23,7 +23,7 @@ from imgray.errors import (
     RouteNotFoundError,
     TaskError,
 )
-from imgray.frontend import ancestors, dead_letters, submissions, tasks
+from imgray.frontend import ancestors, dead_letters, metrics, submissions, tasks
 from imgray.frontend.dependencies import GatewayDep, check_host
 from imgray.frontend.schema import ErrorJson
 from imgray.frontend.uploads import BodyLimit
@@ -71,7 +71,7 @@ def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     _add_pages(app)
     app.include_router(ancestors.router)
-    for routes in (submissions, tasks, dead_letters):
+    for routes in (submissions, tasks, dead_letters, metrics):
         app.include_router(routes.router)
     _add_health(app)
     _add_error_handlers(app)
