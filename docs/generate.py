@@ -12,6 +12,7 @@ from typing import Any
 
 from imgray import errors
 from imgray.errors import ImgrayError
+from imgray.frontend import metrics
 from imgray.operations import CATALOGUE
 from imgray.settings import Settings
 
@@ -95,10 +96,31 @@ def operations_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """Describe every metric."""
+    rows = [f"| `{metric.name}` | {metric.kind} | {_labels(metric)} | {metric.meaning} |" for metric in metrics.METRICS]
+    return _page(
+        """
+        # Metrics
+
+        `GET /metrics` shows them in Prometheus' text format. All that one scrape shows was counted at one moment:
+        `imgray_tasks_submitted_total` is always the sum of `imgray_tasks` over its states, so that a task that vanished
+        would be seen. A scraper that is not on this machine comes through the reverse proxy, like every caller.
+
+        What is counted since the Master started begins at 0 when it is started again; the tasks do not.
+
+        | metric | type | label | meaning |
+        |---|---|---|---|
+        """,
+        rows,
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "errors.md": errors_page,
     "operations.md": operations_page,
+    "metrics.md": metrics_page,
 }
 
 
@@ -110,6 +132,10 @@ def main() -> None:
 
 def _page(text: str, lines: list[str]) -> str:
     return inspect.cleandoc(text) + "\n" + "\n".join(lines) + "\n"
+
+
+def _labels(metric: metrics.Metric) -> str:
+    return f"`{metric.label}`: {', '.join(f'`{value}`' for value in metric.values)}" if metric.label else ""
 
 
 def _default(value: object) -> str:

@@ -14,7 +14,7 @@ from imgray.errors import (
     TaskNotFoundError,
 )
 from imgray.policy import Policy
-from imgray.task import Task, TaskSpec
+from imgray.task import CONTENT_KEY, State, Task, TaskSpec
 from imgray.timers import Timers
 
 Identity: TypeAlias = "str | tuple[str, str]"
@@ -58,13 +58,18 @@ class Admission:
                 raise copy(self._refusals[spec.id])
             task = tasks.get(spec.id) or by_id.get(spec.id)
             if task is None and spec.idempotency_key:
-                task = self._holders.get(identity(spec)) or by_key.get(identity(spec))
-                if task is not None and now - task.submitted_at >= self._policy.idempotency_s:
-                    task = None
+                task = self._kept(self._holders.get(identity(spec)) or by_key.get(identity(spec)), now)
             first = task.spec if task else new.setdefault(identity(spec), spec)
             check_same(first, spec)
             answers.append(task or first.id)
         return answers, list(new.values())
+
+    def _kept(self, task: Task | None, now: float) -> Task | None:
+        """Pass on a task that a key still stands for: not for ever, and by its content only while it is of use."""
+        if task is None or now - task.submitted_at >= self._policy.idempotency_s:
+            return None
+        useless = task.state in {State.FAILED, State.CANCELLED}
+        return None if useless and task.spec.idempotency_key.startswith(CONTENT_KEY) else task
 
     def check_room(self, specs: Collection[TaskSpec], live: int, live_bytes: int) -> None:
         """See that there is room for more live tasks.

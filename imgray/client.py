@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
-import os
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,22 +22,18 @@ from PIL import Image
 
 from imgray.actors.cluster import has_actors, ray_running, running_cluster
 from imgray.actors.remote import remote_gateway
-from imgray.errors import RequestError, SourceUnreadableError
-from imgray.gateway import Gateway, Submission, find_output
-from imgray.operations import Operation
-from imgray.pipeline import Pipeline, parse_pipeline
+from imgray.gateway import MAX_HANDLED, Gateway, Handled, Letters, Submission, find_output
+from imgray.moment import seconds_of
+from imgray.pipeline import parse_pipeline
 from imgray.settings import Settings
+from imgray.sources import ImageLike, PipelineLike, with_image
 from imgray.task import DEFAULT_OUTPUT, Attempt, Output, State, Task
-
-ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]"
-"""A path, an encoded image, or pixels: a Pillow image, or an array of shape (height, width[, channels])."""
-
-PipelineLike: TypeAlias = "str | Pipeline | Operation | Sequence[Mapping[str, Any]]"
 
 WINDOW = 512
 """How many tasks `Client.map` keeps under way."""
 
 _CHUNK = 64  # submissions in one call
+_PAGE = 200  # dead letters looked at in one call
 _WAIT_S = 10.0  # length of one waiting call
 _T = TypeVar("_T")
 
@@ -93,6 +90,14 @@ class ClientTask:
         """Put it back in the queue if it failed, with all its attempts before it."""
         self._task = self._client.call(self._client.gateway.redrive(self.id))
         return self
+
+    def purge(self) -> None:
+        """Remove it, its image and its results for good; it can no longer be looked at.
+
+        Raises:
+            TaskLiveError: it has not finished.
+        """
+        self._client.call(self._client.gateway.purge(self.id))
 
     @property
     def history(self) -> tuple[Attempt, ...]:
@@ -172,6 +177,11 @@ class Client:
         *,
         outputs: Mapping[str, PipelineLike] | None = None,
         label: str = "",
+        tenant: str = "",
+        priority: int = 0,
+        expires_at: datetime | float | None = None,
+        idempotency_key: str = "",
+        deduplicate: bool = False,
     ) -> ClientTask:
         """Submit an image; when this returns, the task is on disk.
 
@@ -180,18 +190,34 @@ class Client:
             pipeline: what to make of it, as one output named ``image``.
             outputs: instead of that, several pipelines by name; the image is decoded once.
             label: your own name for it; for a path, the file's name.
+            tenant: on whose behalf; tenants share the workers fairly.
+            priority: -9 to 9; a higher one goes first.
+            expires_at: when the result is no longer wanted: then the task fails.
+            idempotency_key: your own name for this submission; the same one again returns the first task.
+            deduplicate: without a key, take the image's content and the pipeline for one.
 
         Raises:
-            PipelineError, SourceError, ImageError, QueueFullError: as over HTTP.
+            PipelineError, SourceError, ImageError, QueueFullError, IdempotencyConflictError: as over HTTP.
         """
-        return self._submit([self._submission(source, pipeline, outputs, label)], [source])[0]
+        asked = Submission(
+            {name: parse_pipeline(one) for name, one in (outputs or {DEFAULT_OUTPUT: pipeline}).items()},
+            label=label,
+            tenant=tenant,
+            priority=priority,
+            expires_at=None if expires_at is None else seconds_of(expires_at),
+            idempotency_key=idempotency_key,
+            deduplicate=deduplicate,
+        )
+        return self._submit(asked, [source])[0]
 
-    def map(self, sources: Iterable[ImageLike], pipeline: PipelineLike = "") -> Iterator[ClientTask]:
+    def map(
+        self, sources: Iterable[ImageLike], pipeline: PipelineLike = "", *, tenant: str = "", priority: int = 0
+    ) -> Iterator[ClientTask]:
         """Submit many images, and yield each task as it finishes; ``task.source`` says which it was.
 
         Only so many are under way at a time that memory stays bounded, however many there are.
         """
-        parsed = parse_pipeline(pipeline)
+        asked = Submission({DEFAULT_OUTPUT: parse_pipeline(pipeline)}, tenant=tenant, priority=priority)
         rest = iter(sources)
         under_way: dict[str, ClientTask] = {}
         exhausted = False
@@ -200,8 +226,7 @@ class Client:
                 chunk = list(itertools.islice(rest, _CHUNK))
                 exhausted = len(chunk) < _CHUNK
                 if chunk:
-                    submissions = [self._submission(source, parsed, None, "") for source in chunk]
-                    under_way |= {task.id: task for task in self._submit(submissions, chunk)}
+                    under_way |= {task.id: task for task in self._submit(asked, chunk)}
             for task in self._finished(under_way, _WAIT_S):
                 yield under_way.pop(task.id)
 
@@ -233,6 +258,43 @@ class Client:
         """
         return ClientTask(self, self.call(self.gateway.get(task_id)))
 
+    def dead_letters(self, code: str | None = None, tenant: str | None = None) -> Iterator[ClientTask]:
+        """Yield the tasks that failed for good, newest first.
+
+        Args:
+            code: only those that failed with this error code.
+            tenant: only this tenant's; empty: only those that name none.
+        """
+        wanted = Letters(tenant=tenant, code=code).filter
+        before: int | None = None
+        while True:
+            page = self.call(self.gateway.page(wanted, before, _PAGE))
+            yield from (ClientTask(self, task) for task in page.tasks)
+            before = page.before
+            if before is None:
+                return
+
+    def redrive(
+        self, tasks: Iterable[ClientTask | str] | None, *, code: str | None = None, tenant: str | None = None
+    ) -> int:
+        """Put dead letters back in the queue, with all their attempts before them; return how many.
+
+        Args:
+            tasks: tasks or their ids, of which those that are no dead letters are passed over; None: all there are.
+            code: of all, only those that failed with this error code.
+            tenant: of all, only this tenant's; empty: only those that name none.
+
+        Raises:
+            QueueFullError: too much is live; some may have been put back.
+        """
+        return self._handle(self.gateway.redrive_letters, tasks, Letters(code=code, tenant=tenant))
+
+    def purge(
+        self, tasks: Iterable[ClientTask | str] | None, *, code: str | None = None, tenant: str | None = None
+    ) -> int:
+        """Remove dead letters and their images for good; return how many. The arguments are those of `redrive`."""
+        return self._handle(self.gateway.purge_letters, tasks, Letters(code=code, tenant=tenant))
+
     def counts(self) -> dict[State, int]:
         """Count all tasks by state."""
         return dict(self.call(self.gateway.master.statistics()).tasks)
@@ -241,31 +303,35 @@ class Client:
         """Run a coroutine of the gateway's in the client's own thread, and return what it returns."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
+    def _handle(
+        self,
+        handle: Callable[[Letters], Coroutine[Any, Any, Handled]],
+        tasks: Iterable[ClientTask | str] | None,
+        letters: Letters,
+    ) -> int:
+        """Redrive or purge dead letters, as many at a time as one call takes."""
+        if tasks is not None:
+            ids = iter([task if isinstance(task, str) else task.id for task in tasks])
+            chunks = iter(lambda: list(itertools.islice(ids, MAX_HANDLED)), [])
+            return sum(self.call(handle(replace(letters, ids=chunk))).tasks for chunk in chunks)
+        count = 0
+        while True:
+            handled = self.call(handle(letters))
+            count += handled.tasks
+            if handled.before is None:
+                return count
+            letters = replace(letters, before=handled.before)
+
     def _finished(self, under_way: Mapping[str, ClientTask], wait_s: float) -> list[ClientTask]:
         finished = self.call(self.gateway.master.wait(list(under_way)[:WINDOW], wait_s))
         for task in finished:
             under_way[task.id].update(task)
         return [under_way[task.id] for task in finished]
 
-    def _submit(self, submissions: Sequence[Submission], sources: Sequence[ImageLike]) -> list[ClientTask]:
+    def _submit(self, asked: Submission, sources: Sequence[ImageLike]) -> list[ClientTask]:
+        submissions = [with_image(asked, source, reads_paths=self._reads_paths) for source in sources]
         tasks = self.call(self.gateway.submit(submissions))
         return [ClientTask(self, task, source) for task, source in zip(tasks, sources, strict=True)]
-
-    def _submission(
-        self,
-        source: ImageLike,
-        pipeline: PipelineLike,
-        outputs: Mapping[str, PipelineLike] | None,
-        label: str,
-    ) -> Submission:
-        wanted = {name: parse_pipeline(one) for name, one in (outputs or {DEFAULT_OUTPUT: pipeline}).items()}
-        if isinstance(source, str | os.PathLike):
-            path = Path(source).absolute()
-            label = label or path.name
-            if self._reads_paths:
-                return Submission(wanted, path=str(path), label=label)
-            return Submission(wanted, data=_read(path), label=label)
-        return Submission(wanted, data=source if isinstance(source, bytes) else _encode(source), label=label)
 
 
 def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # fields of Settings
@@ -293,24 +359,3 @@ def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # f
         else:
             gateway = remote_gateway(settings)
         return Client(gateway, stack.pop_all(), reads_paths=private)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceUnreadableError(str(path), error.strerror or str(error)) from error
-
-
-def _encode(pixels: Image.Image | npt.NDArray[Any]) -> bytes:
-    """Encode pixels without loss, for the way to the worker."""
-    try:
-        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG", compress_level=1)
-    except (TypeError, ValueError, KeyError, OSError, AttributeError) as error:
-        raise RequestError(
-            f"{type(pixels).__name__} cannot be submitted as an image: {error}. Arrays have the shape (height, width)"
-            " or (height, width, 3 or 4) and the type uint8."
-        ) from error
-    return buffer.getvalue()

@@ -378,10 +378,7 @@ class NotLoopbackError(SetupError):
     """Refusing to listen beyond this machine, because callers are not authenticated."""
 
     code = "not_loopback"
-    sentence = (
-        "imgray does not listen on '{0}': its callers are not authenticated, so it serves this machine only."
-        " Use 127.0.0.1 and an SSH tunnel, or a reverse proxy that authenticates."
-    )
+    sentence = "imgray does not listen on '{0}': its callers are not authenticated. Use 127.0.0.1 and an SSH tunnel."
 
 
 class ServiceError(SetupError):

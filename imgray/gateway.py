@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import contextvars
 import hashlib
-import math
 import re
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imgray.crash import crash_point
 from imgray.errors import (
@@ -28,8 +28,11 @@ from imgray.pipeline import Pipeline
 from imgray.ports import MasterPort, StoragePort
 from imgray.settings import Settings
 from imgray.task import (
+    CONTENT_KEY,
     DEFAULT_OUTPUT,
+    FINISHED,
     BlobSource,
+    Filter,
     Output,
     OutputSpec,
     PathSource,
@@ -48,6 +51,10 @@ MAX_TENANT = 64
 MAX_IDEMPOTENCY_KEY = 255
 """Characters of a tenant's label and of an idempotency key."""
 
+MAX_HANDLED = 1000
+"""Dead letters that one call redrives or purges at most."""
+
+_LATEST_AT = 253_402_300_799.0  # the last second of the year 9999, after which nothing can write a date
 _PIXELS_PER_BYTE = 3  # of a JPEG photograph, about; an estimate by which tenants share
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -69,6 +76,7 @@ class Submission:
         expires_at: when the result is no longer wanted, in seconds since the epoch.
         idempotency_key: the same key again returns the first task, for as long as ``idempotency_s``.
         deduplicate: without a key, use one made of the image's content and what is to be made of it.
+        task_id: the id of the task that it becomes; an earlier task with its key has another.
     """
 
     outputs: Mapping[str, Pipeline]
@@ -83,24 +91,25 @@ class Submission:
     expires_at: float | None = None
     idempotency_key: str = ""
     deduplicate: bool = False
+    task_id: str = field(default_factory=new_task_id, init=False)  # so that a changed copy has another
 
     @classmethod
     def of(cls, data: bytes, pipeline: Pipeline, label: str = "") -> Submission:
         """Submit bytes for one unnamed output."""
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
-    def spec(self, task_id: str) -> TaskSpec:
+    def spec(self, now: float) -> TaskSpec:
         """Say it in the table's terms.
 
         Raises:
             RequestError: something in it is not as described.
         """
-        self._check()
+        self._check(now)
         digest = self._digest() if self.idempotency_key or self.deduplicate else ""
         size = len(self.data or b"")
         return TaskSpec(
-            id=task_id,
-            source=BlobSource(input_key(task_id)) if self.path is None else PathSource(self.path),
+            id=self.task_id,
+            source=BlobSource(input_key(self.task_id)) if self.path is None else PathSource(self.path),
             outputs=tuple(
                 OutputSpec(name, str(pipeline), (self.destinations or {}).get(name))
                 for name, pipeline in self.outputs.items()
@@ -112,11 +121,11 @@ class Submission:
             pixels=self.pixels or size * _PIXELS_PER_BYTE,
             size_bytes=size,
             expires_at=self.expires_at,
-            idempotency_key=self.idempotency_key or (f"sha256:{digest}" if self.deduplicate else ""),
+            idempotency_key=self.idempotency_key or (f"{CONTENT_KEY}{digest}" if self.deduplicate else ""),
             digest=digest,
         )
 
-    def _check(self) -> None:
+    def _check(self, now: float) -> None:
         for name in self.outputs or [""]:
             if not _NAME.fullmatch(name):
                 raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
@@ -128,8 +137,11 @@ class Submission:
         ):
             if len(text) > limit or not text.isprintable():
                 raise RequestError(f"The {name} {text[:limit]!r} is not of at most {limit} printable characters.")
-        if self.expires_at is not None and not math.isfinite(self.expires_at):
-            raise RequestError(f"expires_at={self.expires_at}: give a time.")
+        if self.expires_at is not None and not now < self.expires_at <= _LATEST_AT:
+            raise RequestError(
+                f"expires_at={self.expires_at:.0f} is not between now ({now:.0f}) and the year 10000, in seconds since"
+                " the epoch. Give a time to come."
+            )
 
     def _digest(self) -> str:
         """Return a digest of all that decides what the result is."""
@@ -137,6 +149,41 @@ class Submission:
         for name, pipeline in self.outputs.items():
             content.update(repr((name, str(pipeline), (self.destinations or {}).get(name))).encode(errors="replace"))
         return content.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list of tasks. ``before`` is where the next part begins, None after the last one."""
+
+    tasks: Sequence[Task]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Which dead letters are meant: those with these ids, or without ids all that meet the conditions given.
+
+    Tasks that are no dead letters are passed over. All of them are done in parts: `Handled.before` of one call is
+    ``before`` of the next, so that each is taken once, even one that fails again meanwhile.
+    """
+
+    ids: Sequence[str] | None = None
+    tenant: str | None = None
+    code: str | None = None
+    before: int | None = None
+
+    @property
+    def filter(self) -> Filter:
+        """The conditions."""
+        return Filter(tuple(_DEAD), self.tenant, self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """How many dead letters one call redrove or purged, and where to go on; None when it came to the end."""
+
+    tasks: int
+    before: int | None
 
 
 class Gateway:
@@ -168,7 +215,8 @@ class Gateway:
         return await asyncio.shield(storing)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
-        specs = await asyncio.to_thread(lambda: [submission.spec(new_task_id()) for submission in submissions])
+        now = time.time()
+        specs = await asyncio.to_thread(lambda: [submission.spec(now) for submission in submissions])
         blobs = {
             spec.source.key: submission.data or b""
             for spec, submission in zip(specs, submissions, strict=True)
@@ -240,8 +288,45 @@ class Gateway:
         Raises:
             TaskLiveError: it has not finished.
         """
-        if task_id not in await self.master.purge([task_id]):
+        if task_id not in await self.master.purge([task_id], FINISHED):
             raise TaskLiveError(task_id)
+
+    async def page(self, wanted: Filter, before: int | None, limit: int) -> Page:
+        """Return the tasks that are asked for, newest first, from ``before`` on."""
+        tasks = await self.master.page(wanted, before, limit + 1)
+        return Page(tasks[:limit], tasks[limit - 1].seq if len(tasks) > limit else None)
+
+    async def redrive_letters(self, letters: Letters) -> Handled:
+        """Put dead letters back in the queue, up to `MAX_HANDLED` of them.
+
+        Raises:
+            RequestError: there are both ids and conditions.
+            QueueFullError: too much is live; some of them may have been put back.
+        """
+        page = await self._dead(letters)
+        ids = [task.id for task in page.tasks]
+        while ids:
+            try:
+                await self.master.redrive(ids)
+                break
+            except TaskNotFoundError:  # somebody purges them at the same time
+                ids = [task.id for task in await self.master.get(ids) if task is not None]
+        return Handled(len(ids), page.before)
+
+    async def purge_letters(self, letters: Letters) -> Handled:
+        """Remove dead letters and their inputs for good, up to `MAX_HANDLED` of them. Raises as `redrive_letters`."""
+        page = await self._dead(letters)
+        purged = await self.master.purge([task.id for task in page.tasks], _DEAD)
+        return Handled(len(purged), page.before)
+
+    async def _dead(self, letters: Letters) -> Page:
+        """Look up the dead letters that are meant."""
+        if letters.ids is None:
+            return await self.page(letters.filter, letters.before, MAX_HANDLED)
+        if letters != Letters(letters.ids):
+            raise RequestError("Say which dead letters by their ids, or by code and tenant, not by both.")
+        tasks = await self.master.get(list(dict.fromkeys(letters.ids)))
+        return Page([task for task in tasks if task is not None and task.state in _DEAD], None)
 
     async def output(self, task_id: str, name: str) -> Output:
         """Describe an output that can be fetched.
@@ -268,6 +353,7 @@ class Gateway:
         return data
 
 
+_DEAD = frozenset({State.FAILED})
 _UNKNOWN_OUTCOME = 503
 """Status of errors after which the tasks may have been accepted all the same, so their inputs must stay."""
 

@@ -60,6 +60,8 @@ MIGRATIONS = (
     ALTER TABLE tasks ADD COLUMN idempotency_key TEXT;
     ALTER TABLE tasks ADD COLUMN expires_at REAL;
     CREATE INDEX tasks_by_key ON tasks (idempotency_key, tenant) WHERE idempotency_key IS NOT NULL;
+    CREATE INDEX tasks_by_tenant ON tasks (tenant, state, seq) WHERE tenant <> '';
+    CREATE INDEX tasks_by_code ON tasks (failure ->> 'code', seq) WHERE failure IS NOT NULL;
     CREATE INDEX tasks_by_end ON tasks (finished_at) WHERE finished_at IS NOT NULL;
     CREATE TABLE purged (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE garbage (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -213,7 +215,7 @@ class Journal:
             parameters += wanted.states
         for condition, value in (
             ("tenant = ?", wanted.tenant),
-            ("failure ->> 'code' = ?", wanted.code),
+            ("failure IS NOT NULL AND failure ->> 'code' = ?", wanted.code),
             ("finished_at < ?", wanted.finished_before),
         ):
             if value is not None:

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from imgray.errors import MasterUnavailableError, PassingError, StorageUnavailableError
 from imgray.messages import Exchange, Reply, Statistics, WorkerInfo, WorkerView
 from imgray.retry import Backoff
 from imgray.settings import Settings
-from imgray.task import Filter, Task, TaskSpec
+from imgray.task import Filter, State, Task, TaskSpec
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class MasterPort(Protocol):
     async def redrive(self, ids: Sequence[str]) -> list[Task]:
         """Put dead letters back in the queue; return all as they now stand."""
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        """Remove finished tasks and their blobs; return the ids that are no more."""
+    async def purge(self, ids: Sequence[str], states: AbstractSet[State]) -> list[str]:
+        """Remove tasks that finished in these states, and their blobs; return the ids that are no more."""
 
     async def statistics(self) -> Statistics:
         """Count, all at one moment."""
@@ -163,9 +164,9 @@ class RemoteMaster(_Remote):
         """See `MasterPort.redrive`."""
         return await self._call("redrive", ids)  # type: ignore[no-any-return]
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
+    async def purge(self, ids: Sequence[str], states: AbstractSet[State]) -> list[str]:
         """See `MasterPort.purge`."""
-        return await self._call("purge", ids)  # type: ignore[no-any-return]
+        return await self._call("purge", ids, states)  # type: ignore[no-any-return]
 
     async def statistics(self) -> Statistics:
         """See `MasterPort.statistics`."""

@@ -62,6 +62,18 @@ def find(data: Path) -> Note | None:
     return note if note.alive else None
 
 
+def running(data: Path) -> Note:
+    """Return the note of the service that runs on a data folder.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    note = find(data)
+    if note is None:
+        raise ServiceError(f"No service is running on '{data}' (--data).")
+    return note
+
+
 def start_detached(data: Path, arguments: Sequence[str]) -> Note:
     """Start a service that outlives this process and its terminal, and wait until it is ready.
 
@@ -100,9 +112,7 @@ def stop(data: Path) -> Note:
     Raises:
         ServiceError: there is none, or it did not end in time.
     """
-    note = find(data)
-    if note is None:
-        raise ServiceError(f"No service is running on '{data}' (--data).")
+    note = running(data)
     os.kill(note.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while note.alive:

@@ -24,6 +24,9 @@ INPUTS = "inputs"
 OUTPUTS = "outputs"
 """First parts of blob keys."""
 
+CONTENT_KEY = "sha256:"
+"""How an idempotency key begins that was made of the content."""
+
 DEFAULT_OUTPUT = "image"
 """Name of the output of a task that was submitted with one unnamed pipeline."""
 

@@ -24,3 +24,10 @@ def encoded(image: Image.Image, fmt: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, fmt, **options)
     return buffer.getvalue()
+
+
+def corrupt() -> bytes:
+    """Make an image that is whole by its header and its end, and corrupt inside."""
+    data = bytearray(encoded(picture(size=(200, 200))))
+    data[len(data) // 2] ^= 0xFF
+    return bytes(data)

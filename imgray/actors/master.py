@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 
 def steady_clock() -> Callable[[], float]:
-    """Make a clock that tells the time of day but never jumps: today's time, carried on by the monotonic clock."""
-    started = time.time() - time.monotonic()
-    return lambda: started + time.monotonic()
+    """Make a clock that tells the time of day but never jumps: today's time, carried on by the time since boot."""
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return lambda: started + time.clock_gettime(time.CLOCK_BOOTTIME)  # it goes on while a laptop sleeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,13 @@ class Master:
         await self._ledger.committed()
         return [known[task_id] for task_id in ids]
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        """Remove finished tasks and their blobs. Live ones stay; return the ids that are no more."""
+    async def purge(self, ids: Sequence[str], states: AbstractSet[State]) -> list[str]:
+        """Remove tasks that finished in these states, and their blobs. Others stay; return the ids that are no more."""
         await self._ledger.committed()
         tasks = await self._ledger.read(ids)
+        there = [self._table.get(task.id) or task for task in tasks if task is not None]
         now = self._clock()
-        kept = {task.id for task in tasks if task is not None and not self._table.purge(task, now)}
+        kept = {task.id for task in there if task.state not in states or not self._table.purge(task, now)}
         self._decided()
         await self._ledger.committed()
         self._janitor.wake()

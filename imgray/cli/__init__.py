@@ -6,9 +6,11 @@ import sys
 
 import click
 
+from imgray.cli.dead import dead
 from imgray.cli.info import operations, samples
 from imgray.cli.run import run
 from imgray.cli.serve import serve, status, stop
+from imgray.cli.show import show
 from imgray.errors import ImgrayError
 from imgray.version import __version__
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """Gather the commands."""
 
 
-for command in (run, serve, status, stop, operations, samples):
+for command in (run, serve, status, stop, show, dead, operations, samples):
     cli.add_command(command)
 
 

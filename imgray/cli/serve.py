@@ -7,10 +7,7 @@ import signal
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from imgray import service
+from imgray.cli.http import ask, data_option
 from imgray.errors import ServiceError
 from imgray.journal import HANDOVER_S
 from imgray.settings import Settings
@@ -25,15 +23,11 @@ from imgray.settings import Settings
 STATUS_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 
-_data_option = click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journal and the blobs."
-)
-
 
 @click.command()
 @click.option("--host", help="Address to listen on: loopback only.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@_data_option
+@data_option
 @click.option("--workers", type=click.IntRange(min=0), help="Size of the worker pool; 0: one per core.")
 @click.option("--address", help="Ray cluster to join; without it, a private one is started here.")
 @click.option("--detach", is_flag=True, envvar="IMGRAY_DETACH", help="Go on when this command and its terminal end.")
@@ -54,7 +48,7 @@ def serve(detach: bool, **options: Any) -> None:  # noqa: ANN401, FBT001  # a fl
 
 
 @click.command()
-@_data_option
+@data_option
 def stop(**options: Any) -> None:  # noqa: ANN401
     """Stop the service. Tasks that were accepted are kept, and go on when it is started again."""
     settings = Settings.having(**options)
@@ -64,7 +58,7 @@ def stop(**options: Any) -> None:  # noqa: ANN401
 
 
 @click.command()
-@_data_option
+@data_option
 @click.option("--json", "as_json", is_flag=True, help="Print it for machines.")
 def status(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
     """Show how the service is: tasks by state, workers. Exit status 1 when it is not there."""
@@ -73,7 +67,7 @@ def status(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
     if note is None:
         print(json.dumps({"running": False}) if as_json else f"No service is running on {settings.data_folder}.")
         raise click.exceptions.Exit(1)
-    answer = _ask(f"{note.url}/v1/status")
+    answer = ask(note.url, "/v1/status", timeout_s=STATUS_TIMEOUT_S)
     if as_json:
         print(json.dumps({"running": True, "url": note.url, "pid": note.pid, **answer}))
         return
@@ -132,14 +126,3 @@ def _check_port(settings: Settings) -> None:
             else:
                 return
         time.sleep(_POLL_S)
-
-
-def _ask(url: str) -> dict[str, Any]:
-    try:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
-        with direct.open(url, timeout=STATUS_TIMEOUT_S) as answer:
-            return json.load(answer)  # type: ignore[no-any-return]
-    except urllib.error.HTTPError as error:
-        raise ServiceError(f"{url} answers {error.code}: {error.read().decode(errors='replace')}") from error
-    except (OSError, ValueError) as error:
-        raise ServiceError(f"The service at {url} does not answer: {error}") from error

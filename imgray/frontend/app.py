@@ -23,7 +23,7 @@ from imgray.errors import (
     RouteNotFoundError,
     TaskError,
 )
-from imgray.frontend import ancestors, tasks
+from imgray.frontend import ancestors, dead_letters, metrics, submissions, tasks
 from imgray.frontend.dependencies import GatewayDep, check_host
 from imgray.frontend.schema import ErrorJson
 from imgray.frontend.uploads import BodyLimit
@@ -71,7 +71,8 @@ def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     _add_pages(app)
     app.include_router(ancestors.router)
-    app.include_router(tasks.router)
+    for routes in (submissions, tasks, dead_letters, metrics):
+        app.include_router(routes.router)
     _add_health(app)
     _add_error_handlers(app)
     return app
@@ -117,7 +118,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_bad_parameter(_request: Request, error: RequestValidationError) -> Response:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in error.errors())
         return _render(RequestError(f"{problems}."))
 
     @app.exception_handler(HTTPException)

@@ -1,15 +1,21 @@
-"""What routes are given: the way into the cluster."""
+"""What routes are given: the way into the cluster, and where in a list to go on."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
-from imgray.errors import HostNotAllowedError
+from imgray.errors import HostNotAllowedError, RequestError
 from imgray.gateway import Gateway
 from imgray.settings import is_loopback
+
+MAX_PAGE = 1000
+DEFAULT_PAGE = 50
+
+_CURSOR_DIGITS = 19  # of a 63-bit sequence number
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -34,4 +40,39 @@ async def check_host(request: Request) -> None:
             raise HostNotAllowedError(host or url)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a list is asked for: where it begins, and how many it has at most."""
+
+    before: int | None
+    limit: int
+
+
+def part_of(
+    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+) -> Part:
+    """Return the part of a list that a request asks for."""
+    return Part(position_of(cursor), limit)
+
+
+def position_of(cursor: str) -> int | None:
+    """Return where in a list a cursor stands; None, the beginning, without one.
+
+    Raises:
+        RequestError: it is not one of ours.
+    """
+    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
+        raise RequestError(f"'{cursor}' is not a cursor that this service made.")
+    return int(cursor) if cursor else None
+
+
+def cursor_of(position: int | None) -> str | None:
+    """Return the cursor for a place in a list."""
+    return None if position is None else str(position)
+
+
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+PartDep = Annotated[Part, Depends(part_of)]
+TenantFilter = Annotated[str | None, Query(description="Only this tenant's; empty: only those that name none.")]
+CodeFilter = Annotated[str, Query(description="Only those that failed with this error code.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,8 +40,11 @@ class TaskJson(BaseModel):
     id: str
     state: State
     label: str
+    tenant: str
+    priority: int
     attempts: int = Field(description="Attempts begun so far.")
     submitted_at: datetime
+    expires_at: datetime | None = Field(description="Its deadline; one that was redriven has none.")
     finished_at: datetime | None
     error: ErrorJson | None = Field(description="Why the task, or its latest attempt, failed.")
     outputs: list[OutputJson]
@@ -53,9 +57,12 @@ class TaskJson(BaseModel):
             id=task.id,
             state=task.state,
             label=task.spec.label,
+            tenant=task.spec.tenant,
+            priority=task.spec.priority,
             attempts=task.attempts,
             submitted_at=_utc(task.submitted_at),
-            finished_at=_utc(task.finished_at) if task.finished_at is not None else None,
+            expires_at=_utc_or_none(task.expires_at),
+            finished_at=_utc_or_none(task.finished_at),
             error=_error(task.failure, task.id),
             outputs=[
                 _output(task.id, wanted.name, wanted.pipeline, done.get(wanted.name)) for wanted in task.spec.outputs
@@ -68,36 +75,52 @@ class AttemptJson(BaseModel):
 
     number: int
     worker: str
+    node: str | None = Field(description="Where the worker runs, if it still does.")
     leased_at: datetime
     ended_at: datetime
-    ending: Event = Field(description="`ack`, `retry`, `fail` or `cancel`.")
+    ending: Event = Field(description="`ack`, `retry`, `fail`, `cancel`, `expire` (its deadline passed) or `lose`.")
     error: ErrorJson | None
+
+    @classmethod
+    def of(cls, task: Task, workers: Sequence[WorkerView]) -> list[AttemptJson]:
+        """Show the attempts of a task."""
+        nodes = {view.info.id: view.info.node for view in workers}
+        return [
+            cls(
+                number=attempt.number,
+                worker=attempt.worker,
+                node=nodes.get(attempt.worker),
+                leased_at=_utc(attempt.leased_at),
+                ended_at=_utc(attempt.ended_at),
+                ending=attempt.ending,
+                error=_error(attempt.failure, task.id),
+            )
+            for attempt in task.history
+        ]
 
 
 class HistoryJson(BaseModel):
-    """The story of a task."""
+    """The story of a task. One whose deadline passes while it waits fails without an attempt."""
 
     id: str
     state: State
+    submitted_at: datetime
+    expires_at: datetime | None
+    finished_at: datetime | None
+    error: ErrorJson | None = Field(description="Why the task, or its latest attempt, failed.")
     attempts: list[AttemptJson]
 
     @classmethod
-    def of(cls, task: Task) -> HistoryJson:
+    def of(cls, task: Task, workers: Sequence[WorkerView]) -> HistoryJson:
         """Tell a task's story."""
         return cls(
             id=task.id,
             state=task.state,
-            attempts=[
-                AttemptJson(
-                    number=attempt.number,
-                    worker=attempt.worker,
-                    leased_at=_utc(attempt.leased_at),
-                    ended_at=_utc(attempt.ended_at),
-                    ending=attempt.ending,
-                    error=_error(attempt.failure, task.id),
-                )
-                for attempt in task.history
-            ],
+            submitted_at=_utc(task.submitted_at),
+            expires_at=_utc_or_none(task.expires_at),
+            finished_at=_utc_or_none(task.finished_at),
+            error=_error(task.failure, task.id),
+            attempts=AttemptJson.of(task, workers),
         )
 
 
@@ -181,3 +204,7 @@ def _error(failure: Failure | None, task_id: str) -> ErrorJson | None:
 
 def _utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _utc_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _utc(seconds)

@@ -3,90 +3,34 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from imgray.codec import FORMATS
-from imgray.errors import RequestError
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.dependencies import CodeFilter, GatewayDep, PartDep, TenantFilter, cursor_of
 from imgray.frontend.schema import HistoryJson, OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
-from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import Submission
 from imgray.operations import CATALOGUE
-from imgray.pipeline import Pipeline
 from imgray.task import Filter, Output, State, Task
 from imgray.version import __version__
 
-MAX_PAGE = 1000
-
-_IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {
-                        "image": {"type": "string", "format": "binary"},
-                        "pipeline": {"type": "string", "example": "swap:rg/resize:320,240,fill/convert:webp"},
-                    },
-                }
-            },
-        },
-    }
-}
-
-
 router = APIRouter(prefix="/v1")
-
-
-@router.post("/tasks", status_code=202, tags=["tasks"], openapi_extra=_IMAGE_BODY)
-async def submit_task(
-    request: Request,
-    response: Response,
-    gateway: GatewayDep,
-    pipeline: Annotated[str, Query(description="What to do, as in `swap:rg/convert:webp,quality=80`.")] = "",
-    label: Annotated[str, Query(max_length=255, description="Your own name for the image.")] = "",
-) -> TaskJson:
-    """Submit an image: the body itself, or a form with `image` and `pipeline`.
-
-    The answer comes when the image and the task are on disk; from then on nothing loses them.
-    """
-    parsed = Pipeline.parse(pipeline)
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        data, name, fields = await read_form(request, "image")
-        label = label or fields.get("label", "") or name
-        parsed = Pipeline.parse(fields["pipeline"]) if "pipeline" in fields else parsed
-    else:
-        data = await read_raw(request)
-    await check_image(data, gateway.settings)
-    (task,) = await gateway.submit([Submission.of(data, parsed, label=label)])
-    response.headers["Location"] = f"/v1/tasks/{task.id}"
-    return TaskJson.of(task)
 
 
 @router.get("/tasks", tags=["tasks"])
 async def list_tasks(
     gateway: GatewayDep,
+    part: PartDep,
     state: Annotated[list[State | Literal[""]] | None, Query(description="Only these states; may be repeated.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
+    tenant: TenantFilter = None,
+    code: CodeFilter = "",
 ) -> TaskPage:
     """List tasks, newest first."""
-    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
-        raise RequestError(f"'{cursor}' is not a cursor that this service made.")
-    wanted = Filter(states=tuple(State(one) for one in state or [] if one))
-    tasks = await gateway.master.page(wanted, int(cursor) if cursor else None, limit + 1)
-    more = len(tasks) > limit
-    return TaskPage(
-        tasks=[TaskJson.of(task) for task in tasks[:limit]],
-        next_cursor=str(tasks[limit - 1].seq) if more else None,
-    )
+    wanted = Filter(tuple(State(one) for one in state or [] if one), tenant, code or None)
+    page = await gateway.page(wanted, part.before, part.limit)
+    return TaskPage(tasks=[TaskJson.of(task) for task in page.tasks], next_cursor=cursor_of(page.before))
 
 
 @router.get("/tasks/{task_id}", tags=["tasks"])
@@ -108,13 +52,19 @@ async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
 @router.get("/tasks/{task_id}/history", tags=["tasks"])
 async def get_history(task_id: str, gateway: GatewayDep) -> HistoryJson:
     """Tell the story of a task: each attempt that has ended, where, when and how."""
-    return HistoryJson.of(await gateway.get(task_id))
+    return HistoryJson.of(await gateway.get(task_id), await gateway.master.workers())
 
 
 @router.post("/tasks/{task_id}/redrive", tags=["tasks"])
 async def redrive_task(task_id: str, gateway: GatewayDep) -> TaskJson:
     """Put a failed task back in the queue, with all its attempts before it; any other task stays as it is."""
     return TaskJson.of(await gateway.redrive(task_id))
+
+
+@router.post("/tasks/{task_id}/purge", status_code=204, tags=["tasks"])
+async def purge_task(task_id: str, gateway: GatewayDep) -> None:
+    """Remove a finished task, its image and its results for good. One that is gone already is no error."""
+    await gateway.purge(task_id)
 
 
 @router.head("/tasks/{task_id}/outputs/{name}", include_in_schema=False)
@@ -158,9 +108,6 @@ async def get_status(gateway: GatewayDep) -> StatusJson:
         tasks=dict(statistics.tasks),
         workers=statistics.workers,
     )
-
-
-_CURSOR_DIGITS = 19  # of a 63-bit sequence number
 
 
 def _output_headers(task: Task, output: Output) -> dict[str, str]:

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from imgray.codec import inspect
+from imgray.codec import ImageInfo, inspect
 from imgray.errors import BodyTooLargeError, EmptyImageError, RequestError
 from imgray.settings import Settings
 
@@ -75,8 +75,8 @@ async def read_raw(request: Request) -> bytes:
     return await request.body()
 
 
-async def check_image(data: bytes, settings: Settings) -> None:
-    """Refuse what is plainly no image that a worker could use, from its header alone.
+async def check_image(data: bytes, settings: Settings) -> ImageInfo:
+    """Read an image's header; refuse what is plainly no image that a worker could use, from that alone.
 
     Raises:
         ImageError, BodyTooLargeError: the caller can mend it.
@@ -85,4 +85,4 @@ async def check_image(data: bytes, settings: Settings) -> None:
         raise EmptyImageError
     if len(data) > settings.max_body_bytes:
         raise BodyTooLargeError(settings.max_body_bytes)
-    await asyncio.to_thread(inspect, data, settings.max_pixels)  # a hostile header can take its time
+    return await asyncio.to_thread(inspect, data, settings.max_pixels)  # a hostile header can take its time

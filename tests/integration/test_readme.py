@@ -22,10 +22,16 @@ def block(words: str) -> str:
     return found
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, **env: str) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=170, check=False
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path, **env},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -53,10 +59,18 @@ def test_the_bulk_example(folder: Path) -> None:
 
 
 def test_the_curl_examples(folder: Path, service: Service) -> None:
-    for words in ("/v1/tasks", "/submitTask"):
+    for words in ("-o fractal.webp", "Idempotency-Key", "/submitTask"):
         run(["bash", "-eu", "-c", block(words).replace("http://127.0.0.1:8000", service.url)], folder)
     assert Image.open(folder / "fractal.webp").format == "WEBP"
     assert Image.open(folder / "swapped.png").getpixel((120, 20)) == (216, 255, 0)
+
+
+def test_the_commands_for_dead_letters(folder: Path, service: Service) -> None:
+    commands = block("imgray dead list").replace("http://127.0.0.1:8000", service.url)
+    said = run(["bash", "-eu", "-c", commands], folder, IMGRAY_DATA=str(service.data))
+    assert "Dead letters put back: 0" in said
+    assert "Dead letters removed: 0" in said
+    assert "imgray_tasks_submitted_total" in said
 
 
 def test_the_python_example(folder: Path) -> None:

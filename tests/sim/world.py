@@ -12,7 +12,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,7 +205,7 @@ class World:
         key = submission.idempotency_key
         for _ in range(3):
             try:
-                (task,) = await gateway.submit([submission])
+                (task,) = await gateway.submit([replace(submission)])
             except IdempotencyConflictError:
                 return None
             except QueueFullError:
@@ -337,11 +337,14 @@ def reproducible(rng: random.Random) -> Iterator[None]:
     """Have shipped code draw its jitter and its ids from a seed."""
     seeded = SimpleNamespace(Random=lambda: random.Random(rng.random()))
     ids = (f"{number:012x}" for number in range(10**9))
+    today = SimpleNamespace(time_ns=lambda: 0, time=lambda: TODAY)
     with (
         patch("imgray.actors.worker.random", seeded),
         patch("imgray.actors.ledger.random", seeded),
         patch("imgray.ports.random", seeded),
-        patch("imgray.gateway.new_task_id", lambda: next(ids)),
+        patch("imgray.task.secrets", SimpleNamespace(token_hex=lambda _: next(ids))),
+        patch("imgray.task.time", today),
+        patch("imgray.gateway.time", today),
     ):
         yield
 

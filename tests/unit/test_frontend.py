@@ -5,43 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-from pictures import encoded, picture
+from frontends import LIMIT, SLOW, finished, http
+from pictures import corrupt, encoded, picture
 from PIL import Image
 
 from imgray.errors import ImgrayError
 from imgray.frontend.ancestors import NOT_READY, READY
-from imgray.frontend.app import create_app
 from imgray.local import LocalCluster
-from imgray.settings import Settings
 from imgray.version import __version__
-
-LIMIT = 200_000
-SLOW = "/".join(["resize:3000,3000,exact", *["resize:2999,2999,exact", "resize:3000,3000,exact"] * 25])
-
-
-@asynccontextmanager
-async def http(folder: Path, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    chosen = Settings.having(**{"data": folder, "workers": 1, "max_body_bytes": LIMIT, **settings})
-    async with LocalCluster(chosen) as cluster:
-        app = create_app(chosen, lambda: cluster.gateway)
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-                yield client
-
-
-async def finished(client: httpx.AsyncClient, location: str) -> dict[str, Any]:
-    answer = await client.get(location, params={"wait_s": 30})
-    assert answer.status_code == 200
-    task: dict[str, Any] = answer.json()
-    return task
 
 
 async def test_the_ancestors_journey(tmp_path: Path) -> None:
@@ -82,10 +57,8 @@ async def test_the_ancestors_errors(tmp_path: Path, png: bytes) -> None:
 
 
 async def test_a_failed_task_of_the_ancestors_says_why(tmp_path: Path) -> None:
-    data = bytearray(encoded(picture(size=(200, 200))))
-    data[len(data) // 2] ^= 0xFF  # whole at the door, corrupt inside
     async with http(tmp_path) as client:
-        task_id = (await client.post("/submitTask", files={"uploadfile": ("a.png", bytes(data))})).text
+        task_id = (await client.post("/submitTask", files={"uploadfile": ("a.png", corrupt())})).text
         await finished(client, f"/v1/tasks/{task_id}")
         ready, image = [await client.get(path, params={"id": task_id}) for path in ("/isReady", "/getImage")]
     assert (ready.status_code, ready.text.startswith("Your image failed: The image is")) == (200, True)
@@ -177,10 +150,8 @@ async def test_unknown_things_and_wrong_methods(tmp_path: Path) -> None:
 
 
 async def test_a_failed_task_tells_its_story_and_can_be_redriven(tmp_path: Path) -> None:
-    data = bytearray(encoded(picture(size=(200, 200))))
-    data[len(data) // 2] ^= 0xFF
     async with http(tmp_path) as client:
-        location = (await client.post("/v1/tasks", content=bytes(data))).headers["location"]
+        location = (await client.post("/v1/tasks", content=corrupt())).headers["location"]
         assert (await finished(client, location))["state"] == "failed"
         (attempt,) = (await client.get(f"{location}/history")).json()["attempts"]
         assert (attempt["number"], attempt["ending"], attempt["error"]["code"][:6]) == (1, "fail", "image_")

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -108,7 +109,7 @@ def test_a_fence_that_is_dropped_is_found() -> None:
             raise LeaseLostError(task.id, token, task.story())
 
     with patch.object(TaskTable, "_check", staticmethod(check)):
-        assert "Invariant 3" in found()
+        assert re.search("Invariant [34]", found())  # a stale commit, or one whose outputs had been discarded
 
 
 def test_an_answer_before_its_commit_is_found() -> None:

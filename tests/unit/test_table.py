@@ -23,7 +23,19 @@ from imgray.errors import (
 from imgray.policy import Policy
 from imgray.retry import Backoff
 from imgray.table import TaskTable
-from imgray.task import TRANSITIONS, BlobSource, Changes, Event, Failure, Output, OutputSpec, State, Task, TaskSpec
+from imgray.task import (
+    CONTENT_KEY,
+    TRANSITIONS,
+    BlobSource,
+    Changes,
+    Event,
+    Failure,
+    Output,
+    OutputSpec,
+    State,
+    Task,
+    TaskSpec,
+)
 
 POLICY = Policy(
     max_attempts=3, max_live_tasks=50, max_live_bytes=1000, lease_s=60, idempotency_s=500, backoff=Backoff(1, 8)
@@ -313,6 +325,15 @@ def test_the_same_idempotency_key_is_the_same_task_live_or_finished_for_a_set_ti
     (second,) = table.submit([keyed[4]], NOW + 500, [done])
     assert second.id == "task4"
     assert table.submit([keyed[5]], NOW + 501, [done, done]) == [second]
+
+
+@pytest.mark.parametrize(("key", "same"), [("k", True), (f"{CONTENT_KEY}ab", False)])
+def test_a_key_stands_for_a_failure_too_but_not_one_made_of_the_content(key: str, same: bool) -> None:  # noqa: FBT001
+    table = new_table()
+    table.submit([spec(1, idempotency_key=key)], NOW)
+    cancelled = table.cancel("task1", NOW)
+    (again,) = table.submit([spec(2, idempotency_key=key)], NOW)
+    assert (again == cancelled) is same
 
 
 def test_one_key_in_one_call_is_one_task() -> None:

@@ -1,0 +1,138 @@
+"""Submitting over HTTP: ``POST /v1/tasks``, what may be asked of it, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
+from starlette.responses import Response
+
+from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.schema import TaskJson
+from imgray.frontend.uploads import check_image, read_form, read_raw
+from imgray.gateway import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_PRIORITY, MAX_TENANT, Submission
+from imgray.moment import parse_moment
+from imgray.pipeline import Pipeline
+from imgray.task import DEFAULT_OUTPUT
+
+ACCEPTED = 202
+ACCEPTED_BEFORE = 200
+
+
+class Options(BaseModel):
+    """What may be asked beside the image: as parameters of the URL, or as fields of a form, which go first."""
+
+    pipeline: str = Field(default="", description="What to do, as in `swap:rg/convert:webp,quality=80`.")
+    label: str = Field(default="", max_length=MAX_LABEL, description="Your own name for the image.")
+    tenant: str = Field(
+        default="", max_length=MAX_TENANT, description="On whose behalf; tenants share the workers fairly."
+    )
+    priority: int = Field(
+        default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Tasks of a higher priority go first, always."
+    )
+    expires_at: str = Field(
+        default="",
+        description="When the result is no longer wanted, in ISO 8601 with an offset or in seconds since the epoch."
+        " A task that has not finished by then fails with `deadline_passed`.",
+    )
+    deduplicate: bool = Field(
+        default=False,
+        description="Without an `Idempotency-Key`, take the image's content and the pipeline for one: the same image"
+        " again, for the same tenant, answers the first task.",
+    )
+
+    def with_fields(self, fields: Mapping[str, str]) -> Options:
+        """Put the fields of a form in the place of what the URL says.
+
+        Raises:
+            RequestValidationError: one has no valid value.
+        """
+        given = {name: value for name, value in fields.items() if value and name in Options.model_fields}
+        try:
+            return Options.model_validate({**self.model_dump(exclude_unset=True), **given})
+        except ValidationError as error:
+            problems = error.errors()
+            raise RequestValidationError([{**one, "loc": ("form", *one["loc"])} for one in problems]) from error
+
+    def submission(self, idempotency_key: str) -> Submission:
+        """Say it in the gateway's terms, but for the image.
+
+        Raises:
+            PipelineError, RequestError: something in it cannot be understood.
+        """
+        return Submission(
+            {DEFAULT_OUTPUT: Pipeline.parse(self.pipeline)},
+            label=self.label,
+            tenant=self.tenant,
+            priority=self.priority,
+            expires_at=parse_moment(self.expires_at) if self.expires_at else None,
+            idempotency_key=idempotency_key,
+            deduplicate=self.deduplicate,
+        )
+
+
+_IMAGE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        **Options.model_json_schema()["properties"],
+                    },
+                }
+            },
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post(
+    "/tasks",
+    status_code=ACCEPTED,
+    tags=["tasks"],
+    openapi_extra=_IMAGE_BODY,
+    responses={ACCEPTED_BEFORE: {"model": TaskJson, "description": "The earlier task with this idempotency key."}},
+)
+async def submit_task(
+    request: Request,
+    response: Response,
+    gateway: GatewayDep,
+    options: Annotated[Options, Query()],
+    idempotency_key: Annotated[
+        str,
+        Header(
+            alias="Idempotency-Key",
+            max_length=MAX_IDEMPOTENCY_KEY,
+            description="A name of your own for this submission. The same key again, for the same tenant, answers the"
+            " first task, whatever has become of it; with another image or pipeline, 422 `idempotency_conflict`.",
+        ),
+    ] = "",
+) -> TaskJson:
+    """Submit an image: the body itself, or a form with `image` and the parameters as fields.
+
+    The answer comes when the image and the task are on disk; from then on nothing loses them. It is 202 for a new task,
+    and 200 for one that was submitted before with the same `Idempotency-Key`, or the same content and `deduplicate`.
+    """
+    asked = options.submission(idempotency_key)  # before the body is read: what is wrong with it is said at once
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        data, name, fields = await read_form(request, "image")
+        asked = options.with_fields(fields).submission(idempotency_key)
+    else:
+        data, name = await read_raw(request), ""
+    info = await check_image(data, gateway.settings)
+    submission = replace(asked, data=data, pixels=info.pixels, label=asked.label or name)
+    (task,) = await gateway.submit([submission])
+    response.status_code = ACCEPTED if task.id == submission.task_id else ACCEPTED_BEFORE
+    response.headers["Location"] = f"/v1/tasks/{task.id}"
+    return TaskJson.of(task)
