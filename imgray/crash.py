@@ -1,7 +1,8 @@
-"""Crash points: named places where a test may have the process die, as by a power cut.
+"""Crash points: named places where a test may have the process die, as by a power cut, or freeze.
 
 ``IMGRAY_CRASH=<name>@<file>`` kills the process with SIGKILL when it comes to the point of that name, if it can delete
-the file: each file serves for one crash. To add a point: a call here, and its name in `POINTS`, which the tests walk.
+the file: each file serves once. ``IMGRAY_FREEZE`` does the same with SIGSTOP. To add a point: a call where it is to be,
+and its name in `POINTS`, which the tests walk.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import signal
 from pathlib import Path
 
-VARIABLE = "IMGRAY_CRASH"
+CRASH = "IMGRAY_CRASH"
+FREEZE = "IMGRAY_FREEZE"
+_SIGNALS = {CRASH: signal.SIGKILL, FREEZE: signal.SIGSTOP}
 
 POINTS = (
     "input-stored",  # the blob of an upload is on disk, the Master has not been asked
@@ -26,12 +29,16 @@ POINTS = (
 
 
 def crash_point(name: str) -> None:
-    """Die here, if this is the crash that was asked for."""
-    wanted, _, fuse = os.environ.get(VARIABLE, "").partition("@")
-    if wanted != name:
-        return
+    """Die or freeze here, if that was asked for."""
+    for variable, number in _SIGNALS.items():
+        wanted, _, fuse = os.environ.get(variable, "").partition("@")
+        if wanted == name and _burn(Path(fuse)):
+            os.kill(os.getpid(), number)
+
+
+def _burn(fuse: Path) -> bool:
     try:
-        Path(fuse).unlink()
+        fuse.unlink()
     except OSError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
+        return False
+    return True

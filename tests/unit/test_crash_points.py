@@ -15,7 +15,7 @@ from clusters import WAIT_S, cluster, until
 from pictures import picture
 from PIL import Image
 
-from imgray.crash import POINTS, VARIABLE
+from imgray.crash import CRASH, POINTS
 from imgray.errors import TaskNotFoundError
 from imgray.local import LocalCluster
 from imgray.task import DEFAULT_OUTPUT, State
@@ -34,7 +34,7 @@ def travel_until_killed(folder: Path, point: str) -> tuple[dict[str, int], set[s
         [sys.executable, TESTS / "journey.py", folder / "data"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, VARIABLE: f"{point}@{fuse}", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, CRASH: f"{point}@{fuse}", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     ) as journey:
         assert journey.stdout is not None
         for line in journey.stdout:
