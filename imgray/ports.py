@@ -119,8 +119,8 @@ class _Remote:
         for delay_s in _AGAIN.delays_s(self._rng):
             left_s = max(deadline - now(), 0.01)
             try:
-                call = self._transport.call(self._part, method, arguments)
-                return await asyncio.wait_for(call, min(left_s, _TRY_S + wait_s))
+                async with asyncio.timeout(min(left_s, _TRY_S + wait_s)):
+                    return await self._transport.call(self._part, method, arguments)
             except (TimeoutError, UnansweredError):
                 if now() + delay_s >= deadline:
                     raise self._away from None  # a new one each time: an exception keeps what it passed through

@@ -123,7 +123,8 @@ class Master:
             finished = await self._finished(ids)
             if not finished:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken, wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await woken
                     if len(ids) > _FEW:
                         await asyncio.sleep(_GATHER_S)
                 finished = await self._finished(ids)
@@ -302,7 +303,8 @@ class Master:
         self._parked[request.worker] = parked
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(parked.woken, self._settings.longest_park_s)
+                async with asyncio.timeout(self._settings.longest_park_s):
+                    await parked.woken
         finally:
             if self._parked.get(request.worker) is parked:
                 del self._parked[request.worker]

@@ -61,9 +61,6 @@ class SimBlobs(BlobStore):
         for key in keys:
             self._disk.blobs.pop(key, None)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        return ((key, len(data)) for key, data in self._disk.blobs.items() if key.startswith(prefix))
-
 
 class SimJournal(Journal):
     """A journal in memory: `Journal` without SQLite."""
