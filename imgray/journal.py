@@ -21,7 +21,7 @@ from imgray.crash import crash_point
 from imgray.errors import CommitsLostError, JournalCorruptError, JournalError, JournalNewerError
 from imgray.lock import locked
 from imgray.mark import Mark
-from imgray.rows import COLUMNS, FIXED, row_of, task_of
+from imgray.rows import COLUMNS, FIXED, UNREADABLE, row_of, task_of
 from imgray.task import Changes, Filter, State, Task
 
 FILE = "journal.sqlite3"
@@ -305,7 +305,7 @@ class Journal:
         for row in self._rows(f"SELECT {', '.join(COLUMNS)} FROM tasks {where}", parameters):  # noqa: S608  # literals
             try:
                 yield task_of(row)
-            except (ValueError, TypeError, KeyError) as error:
+            except UNREADABLE as error:
                 raise JournalCorruptError(FILE, f"task {row[1]} cannot be read: {error!r}") from error
 
     def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:

@@ -65,8 +65,11 @@ class Ledger:
         self._wanted = asyncio.Event()  # a commit
         self._clean = True
         self._alarm: asyncio.TimerHandle | None = None
-        self.table = self._load(self._journal.epoch << EPOCH_BITS)
-        """Changes its identity when a commit fails: do not keep it over an ``await``."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._journal.close)  # or else a damaged journal could not be repaired from this process
+            self.table = self._load(self._journal.epoch << EPOCH_BITS)
+            """Changes its identity when a commit fails: do not keep it over an ``await``."""
+            undo.pop_all()
         self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
         """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from imgray.cli.doctor import doctor
 from imgray.cli.info import operations, samples
 from imgray.cli.run import run
 from imgray.cli.serve import serve, status, stop
@@ -30,7 +31,7 @@ def cli() -> None:
     """Gather the commands."""
 
 
-for command in (run, serve, status, stop, operations, samples):
+for command in (run, serve, status, stop, doctor, operations, samples):
     cli.add_command(command)
 
 
