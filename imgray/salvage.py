@@ -21,7 +21,7 @@ from imgray.errors import JournalError
 from imgray.journal import EPOCH_BITS, FILE, LOG, SALVAGED, Journal, Remains
 from imgray.mark import Mark
 from imgray.rows import COLUMNS, UNREADABLE, task_of
-from imgray.task import Changes, State, Task
+from imgray.task import INPUTS, OUTPUTS, Changes, State, Task
 
 KEPT = f"{FILE}.damaged"
 """What damaged files are called from then on, with a number."""
@@ -53,11 +53,17 @@ def copy_journal(folder: Path, into: Path) -> None:
 
 
 def salvage(damaged: Path, into: Path) -> Salvaged:
-    """Put what can be read of the journal in one folder into a new journal in another.
+    """Put what can be read of the journal in one folder, a copy, into a new journal in another.
 
     Raises:
         JournalError: the new one cannot be written.
+        OSError: the copy cannot be.
     """
+    Journal.open(into).close()
+    with closing(sqlite3.connect(damaged / FILE)) as connection:
+        readable = bool(_Source(connection).columns())
+    if not readable:
+        _graft((into / FILE).read_bytes(), damaged / FILE)
     with closing(Journal.open(into)) as journal, closing(sqlite3.connect(damaged / FILE)) as connection:
         source = _Source(connection)
         saved, epoch = 0, source.meta("epoch")
@@ -66,7 +72,8 @@ def salvage(damaged: Path, into: Path) -> Salvaged:
             saved += _write(journal, batch)
             epoch = max(epoch, *(task.token >> EPOCH_BITS for task in batch))
         commits = max(source.meta("commits"), Mark.noted(damaged))
-        journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), source.garbage()))
+        garbage = source.garbage() if readable else ()
+        journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), garbage))
         indexed = source.indexed()
     return Salvaged(saved, max(indexed - saved, 0) if indexed else None)
 
@@ -110,6 +117,20 @@ def next_kept(folder: Path) -> str:
     return next(name for number in count(1) if not (folder / (name := f"{KEPT}-{number}")).exists())
 
 
+def _graft(fresh: bytes, file: Path) -> None:
+    """Give a file whose first page is destroyed that of a new journal: both have their tables in the same places.
+
+    The offsets are those of https://www.sqlite.org/fileformat2.html#the_database_header. In a journal that was migrated
+    the tables of later versions are elsewhere: of these, nothing is believed that would have blobs deleted.
+    """
+    size = int.from_bytes(fresh[16:18])
+    page = bytearray(fresh[:size])
+    page[28:32] = (file.stat().st_size // size).to_bytes(4)
+    page[32:40] = bytes(8)  # the list of free pages
+    with file.open("r+b") as damaged:
+        damaged.write(page)
+
+
 def _write(journal: Journal, tasks: Sequence[Task]) -> int:
     """Write tasks, and return how many; of those that contradict each other, the first stays."""
     try:
@@ -135,9 +156,13 @@ class _Source:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def columns(self) -> set[str]:
+        """List the columns of the tasks; none when not even the schema can be read."""
+        return {name for _, name, *_ in self._until_damage("PRAGMA table_info(tasks)")}
+
     def tasks(self) -> Iterator[Task]:
         """Read every task that can be read, in any order."""
-        there = {name for _, name, *_ in self._until_damage("PRAGMA table_info(tasks)")}
+        there = self.columns()
         columns = ", ".join(name if name in there else "NULL" for name in COLUMNS)
         select = f"SELECT {columns} FROM tasks WHERE seq BETWEEN ? AND ? ORDER BY seq"  # noqa: S608  # literals
         ranges = [(0, _LARGEST)]
@@ -194,7 +219,8 @@ class _Source:
 
     def garbage(self) -> set[str]:
         """Read which blobs were left to be deleted."""
-        return {key for (key,) in self._both_ways("SELECT key FROM garbage ORDER BY key")}
+        keys = (key for (key,) in self._both_ways("SELECT key FROM garbage ORDER BY key"))
+        return {key for key in keys if isinstance(key, str) and key.startswith((f"{INPUTS}/", f"{OUTPUTS}/"))}
 
     def number(self, statement: str, *parameters: Any) -> int:  # noqa: ANN401  # what SQLite takes
         """Return the number that a statement yields, 0 when it cannot."""

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from clusters import SWAP, WAIT_S, cluster, submit
 
-from imgray import salvage
+from imgray import salvage, service
 from imgray.blobs import BlobStore
 from imgray.checkup import Kind, Report
 from imgray.cli import cli
@@ -426,6 +426,12 @@ async def test_the_command_lists_some_of_a_kind_for_people_and_all_for_machines(
         "problem": "No task names blob 'inputs/003' (1 bytes).",
         "repair": "delete it",
     }
+
+
+def test_the_command_leaves_a_service_alone_even_if_its_master_is_away(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    with service.noted(tmp_path, "http://127.0.0.1:8000"), pytest.raises(DataInUseError):
+        doctor(tmp_path, "--repair")
 
 
 def test_the_command_cannot_look_where_nothing_is(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from imgray.task import BlobSource, Changes, OutputSpec, State, Task, TaskSpec, 
 
 PAGE = 4096
 TASKS = 2000
+FIRST_SPEC = '{"id": "a", "source": {"key": "inputs/a"}, "outputs": [{"name": "image", "pipeline": "swap:rg"}]}'
+"""As the first version wrote it."""
 
 
 def task(seq: int, state: State = State.QUEUED, token: int = 0) -> Task:
@@ -85,7 +87,7 @@ def test_what_stands_on_pages_that_are_whole_is_saved_whatever_else_is_damaged(
     before = read(damaged)
     pages = (damaged / FILE).stat().st_size // PAGE
     rng = random.Random(seed)
-    hit = rng.sample(range(1, pages), rng.choice([1, 3, 10]))
+    hit = rng.sample(range(pages), rng.choice([1, 3, 10]))
     for page in hit:
         overwrite(damaged / FILE, page)
     found = salvage(damaged, tmp_path / "new")
@@ -105,6 +107,37 @@ def test_a_damaged_leaf_costs_the_tasks_on_it_and_no_other(damaged: Path, tmp_pa
     assert 0 < found.lost < 5 * PAGE // 200
     with closing(Journal.open(tmp_path / "new")) as new:
         assert new.next_seq() == TASKS + 1, "the sequence number of a lost task came again"
+
+
+@pytest.mark.parametrize("length", [1, 100, PAGE])
+def test_tasks_do_not_depend_on_the_first_page(damaged: Path, tmp_path: Path, length: int) -> None:
+    before = read(damaged)
+    with (damaged / FILE).open("r+b") as file:
+        file.write(b"\xa5" * length)
+    salvage(damaged, tmp_path / "new")
+    assert read(tmp_path / "new") == before
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.garbage(-1) == [], "there is no telling whether it is garbage"
+        assert sum(new.counts().values()) == TASKS
+
+
+def test_tasks_of_a_journal_that_was_migrated_do_not_depend_on_the_first_page(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / FILE)) as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.executemany(
+            "INSERT INTO tasks VALUES (?, ?, ?, ?, 1.0, 'queued', 1.0, 0, 0, 0, NULL, NULL, NULL, '[]', NULL, '[]')",
+            ((seq, f"{seq:032x}", f"outputs/{seq}", FIRST_SPEC) for seq in range(1, TASKS + 1)),
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    Journal.open(tmp_path / "data").close()
+    before = read(tmp_path / "data")
+    overwrite(tmp_path / "data" / FILE, 0)
+    salvage(tmp_path / "data", tmp_path / "new")
+    assert read(tmp_path / "new") == before
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.garbage(-1) == []
 
 
 @pytest.mark.parametrize("name", ["tasks_by_state", "sqlite_autoindex_tasks_1", "meta", "purged", "garbage"])
@@ -142,7 +175,7 @@ def test_a_journal_of_the_first_version_is_salvaged_too(tmp_path: Path) -> None:
         connection.executescript(MIGRATIONS[0])
         connection.execute(
             "INSERT INTO tasks VALUES (1, 'a', '', ?, 1.0, 'queued', 1.0, 0, 0, 0, NULL, NULL, NULL, '[]', NULL, '[]')",
-            ('{"id": "a", "source": {"key": "inputs/a"}, "outputs": [{"name": "image", "pipeline": "swap:rg"}]}',),
+            (FIRST_SPEC,),
         )
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
