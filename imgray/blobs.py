@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -27,16 +28,30 @@ class BlobNotFoundError(KeyError):
     """No blob has this key; whoever asked knows which of the caller's words is to blame."""
 
 
+class Blob(NamedTuple):
+    """What a listing says of a blob."""
+
+    key: str
+    size_bytes: int
+    modified_at: float
+
+
 class BlobStore:
     """A flat store of immutable bytes. May be used from several threads."""
 
-    def __init__(self, url: str) -> None:
-        """Open the store at a URL, making its folder if it is a local one.
+    def __init__(self, url: str, *, make: bool = True) -> None:
+        """Open the store at a URL.
+
+        Args:
+            url: where it is.
+            make: make its folder, if it is a local one that is not there.
 
         Raises:
             StorageUnavailableError: the URL or the folder cannot be used.
         """
         self._folder = _folder(url)
+        if self._folder and not make and not self._folder.exists():
+            raise StorageUnavailableError(f"there is no folder '{self._folder}'")
         self._synced_folders: set[Path] = set()
         try:
             self._store: ObjectStore = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
@@ -101,16 +116,16 @@ class BlobStore:
             except _REFUSALS as error:
                 raise StorageUnavailableError(_first_line(error)) from error
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield the key and the size in bytes of every blob whose key begins with a prefix.
+    def list(self, folder: str) -> Iterator[Blob]:
+        """Yield every blob whose key begins with a word and a slash.
 
         Raises:
             StorageUnavailableError: the disk or the object store refused.
         """
         try:
-            for batch in obstore.list(self._store, prefix):
+            for batch in obstore.list(self._store, f"{folder}/"):
                 for found in batch:
-                    yield found["path"], found["size"]
+                    yield Blob(found["path"], found["size"], found["last_modified"].timestamp())
         except _REFUSALS as error:
             raise StorageUnavailableError(_first_line(error)) from error
 

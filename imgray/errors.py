@@ -399,3 +399,20 @@ class JournalCorruptError(SetupError):
 
     code = "journal_unreadable"
     sentence = "The journal '{0}' cannot be read: {1}."
+
+
+class CommitsLostError(JournalCorruptError):
+    """Commits that were acknowledged are missing at the journal's end."""
+
+    code = "commits_lost"
+    sentence = (
+        "The last {1:,} of {2:,} acknowledged commits are missing at the end of the journal '{0}'. Restore the folder;"
+        " or see with `imgray doctor` what is left, and go on with that after `imgray doctor --repair`."
+    )
+
+
+class JournalNewerError(JournalCorruptError):
+    """The journal was written by a newer imgray."""
+
+    code = "journal_newer"
+    sentence = "The journal '{0}' has schema version {1}, newer than that of this imgray ({2}). Use the newer imgray."

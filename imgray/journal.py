@@ -6,29 +6,34 @@ A commit is on the disk when it returns (WAL, ``synchronous=FULL``). To change t
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
+import math
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from imgray.crash import crash_point
-from imgray.errors import DataInUseError, JournalCorruptError, JournalError
+from imgray.errors import CommitsLostError, JournalCorruptError, JournalError, JournalNewerError
+from imgray.lock import locked
 from imgray.mark import Mark
-from imgray.rows import COLUMNS, FIXED, row_of, task_of
+from imgray.rows import COLUMNS, FIXED, UNREADABLE, row_of, task_of
 from imgray.task import Changes, Filter, State, Task
 
 FILE = "journal.sqlite3"
-LOCK = "lock"
+LOG = f"{FILE}-wal"
+SALVAGED = f"{FILE}.salvaged"
+"""A whole journal that is about to take the place of a damaged one; while it is there, neither is opened."""
+
+EPOCH_BITS = 32
+"""A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""
+
 HANDOVER_S = 5.0
 """How long whoever starts a service waits for one that was killed to be gone."""
-
-_POLL_S = 0.05
 
 MIGRATIONS = (
     """
@@ -69,6 +74,18 @@ MIGRATIONS = (
     """,
 )
 
+_LOST_EPOCHS = 1 << 20
+"""More openings than a loss can have made the journal forget."""
+
+_REFUSALS = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
+"""What SQLite says when the disk or the system is at fault, and not the file's content."""
+
+_RAISE_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
+_ADD_PURGED = "INSERT INTO purged VALUES (?, ?) ON CONFLICT (state) DO UPDATE SET count = count + excluded.count"
+_ADD_GARBAGE = "INSERT OR IGNORE INTO garbage VALUES (?)"
 _COUNT_COMMIT = "UPDATE meta SET value = value + 1 WHERE key = 'commits' RETURNING value"
 _UPSERT = f"""
     INSERT INTO tasks ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
@@ -76,18 +93,36 @@ _UPSERT = f"""
 """  # noqa: S608  # the columns are literals
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a damaged journal still says besides its tasks; 0 and nothing where it cannot be read.
+
+    ``epoch``, ``commits`` and ``last_seq`` are the highest that are known.
+    """
+
+    epoch: int
+    commits: int
+    last_seq: int
+    purged: Mapping[State, int]
+    garbage: Collection[str]
+
+
 class Journal:
     """An open journal. Not for two threads at a time.
 
     Attributes:
-        epoch: how many times this journal has been opened; a Master's tokens start from it, so they never come twice.
+        epoch: grows with every opening of this journal; a Master's tokens start from it, so they never come twice.
+        found_version: the version of the schema before it was opened; 0 when there was no journal.
     """
 
-    def __init__(self, connection: sqlite3.Connection, lock: int, mark: Mark, epoch: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, mark: Mark, opened: ExitStack, epoch: int, found_version: int
+    ) -> None:
         self._connection = connection
-        self._lock = lock
         self._mark = mark
+        self._opened = opened
         self.epoch = epoch
+        self.found_version = found_version
 
     @classmethod
     def open(cls, folder: Path, wait_s: float = 0.0, *, accept_loss: bool = False) -> Self:
@@ -100,34 +135,36 @@ class Journal:
 
         Raises:
             DataInUseError: another process has it open.
-            JournalCorruptError: the file is damaged, no journal, or of a newer version.
+            CommitsLostError: acknowledged commits are missing at its end.
+            JournalNewerError: it is of a newer version.
+            JournalCorruptError: the file is damaged, or no journal.
             JournalError: the folder cannot be written.
         """
+        path = folder / FILE
         with ExitStack() as undo:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                lock = _lock(folder, wait_s)
-                undo.callback(os.close, lock)
+                undo.enter_context(locked(folder, wait_s))
+                if (folder / SALVAGED).exists():
+                    raise JournalCorruptError(str(path), "its repair was cut short; `imgray doctor --repair` ends it")
                 mark = Mark(folder)
                 undo.callback(mark.close)
-                connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
+                acknowledged = mark.read()
+                if not accept_loss:
+                    _check_commits(path, acknowledged)
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 undo.callback(connection.close)
-                epoch, commits = _prepare(connection, str(folder / FILE), 0 if accept_loss else mark.read())
+                epoch, commits, version = _prepare(connection, path, acknowledged)
             except OSError as error:
                 raise JournalError(f"{folder}: {error.strerror}") from error
-            except sqlite3.OperationalError as error:
-                raise JournalError(f"{folder / FILE}: {error}") from error
-            except sqlite3.DatabaseError as error:
-                raise JournalCorruptError(str(folder / FILE), str(error)) from error
+            except sqlite3.Error as error:
+                raise _error_of(error, path) from error
             mark.write(commits)
-            undo.pop_all()
-        return cls(connection, lock, mark, epoch)
+            return cls(connection, mark, undo.pop_all(), epoch, version)
 
     def close(self) -> None:
         """Close the file and let another process have it."""
-        self._connection.close()
-        self._mark.close()
-        os.close(self._lock)
+        self._opened.close()
 
     # Writing
 
@@ -154,6 +191,18 @@ class Journal:
         with self._transaction() as execute:
             execute.executemany("DELETE FROM garbage WHERE key = ?", ((key,) for key in keys))
 
+    def adopt(self, remains: Remains) -> None:
+        """Go on where a damaged journal left off, whose tasks have been written here.
+
+        Raises:
+            JournalError: nothing was written.
+        """
+        with self._transaction() as execute:
+            _note_loss(execute, remains.epoch, remains.commits)
+            execute.execute(_RAISE_META, ("last_seq", remains.last_seq))
+            execute.executemany(_ADD_PURGED, remains.purged.items())
+            execute.executemany(_ADD_GARBAGE, ((key,) for key in remains.garbage))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         try:
@@ -171,11 +220,8 @@ class Journal:
     def _purge(self, cursor: sqlite3.Cursor, tasks: Sequence[Task]) -> None:
         cursor.execute("UPDATE meta SET value = max(value, (SELECT max(seq) FROM tasks)) WHERE key = 'last_seq'")
         cursor.executemany("DELETE FROM tasks WHERE seq = ?", ((task.seq,) for task in tasks))
-        cursor.executemany("INSERT OR IGNORE INTO garbage VALUES (?)", ((key,) for task in tasks for key in task.keys))
-        cursor.executemany(
-            "INSERT INTO purged VALUES (?, ?) ON CONFLICT (state) DO UPDATE SET count = count + excluded.count",
-            Counter(task.state for task in tasks).items(),
-        )
+        cursor.executemany(_ADD_GARBAGE, ((key,) for task in tasks for key in task.keys))
+        cursor.executemany(_ADD_PURGED, Counter(task.state for task in tasks).items())
 
     # Reading: every method raises JournalError when the disk refuses, JournalCorruptError when the file is damaged.
 
@@ -236,8 +282,11 @@ class Journal:
         """Count the tasks that there ever were, by state; purged ones count as what they were."""
         rows = self._rows("SELECT state, count(*) FROM tasks GROUP BY state UNION ALL SELECT state, count FROM purged")
         counts: Counter[State] = Counter()
-        for state, count in rows:
-            counts[State(state)] += count
+        try:
+            for state, count in rows:
+                counts[State(state)] += count
+        except ValueError as error:
+            raise JournalCorruptError(FILE, str(error)) from error
         return counts
 
     def next_seq(self) -> int:
@@ -245,6 +294,10 @@ class Journal:
         rows = self._rows("SELECT max(value, coalesce((SELECT max(seq) FROM tasks), 0)) FROM meta WHERE key='last_seq'")
         ((last,),) = rows
         return int(last) + 1
+
+    def lost_at(self) -> float | None:
+        """Return when it was last accepted that tasks had been lost; None when none ever were."""
+        return next((float(at) for (at,) in self._rows("SELECT value FROM meta WHERE key = 'lost_at'")), None)
 
     def problems(self) -> list[str]:
         """Have SQLite look at every page of the file, and list what is wrong with it."""
@@ -254,53 +307,68 @@ class Journal:
         for row in self._rows(f"SELECT {', '.join(COLUMNS)} FROM tasks {where}", parameters):  # noqa: S608  # literals
             try:
                 yield task_of(row)
-            except (ValueError, TypeError, KeyError) as error:
+            except UNREADABLE as error:
                 raise JournalCorruptError(FILE, f"task {row[1]} cannot be read: {error!r}") from error
 
     def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._connection.execute(statement, parameters)
-        except sqlite3.OperationalError as error:
-            raise JournalError(str(error)) from error
-        except sqlite3.DatabaseError as error:
-            raise JournalCorruptError(FILE, str(error)) from error
+        except sqlite3.Error as error:
+            raise _error_of(error, Path(FILE)) from error
 
 
-def _lock(folder: Path, wait_s: float) -> int:
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process dies
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                os.close(lock)
-                raise DataInUseError(str(folder)) from None
-            time.sleep(_POLL_S)  # flock itself has no time limit
-        else:
-            return lock
+def _check_commits(path: Path, acknowledged: int) -> None:
+    """See that no acknowledged commit is missing, and leave the files as they are: what is left of the log is there."""
+    if not acknowledged:
+        return
+    commits = 0
+    if path.exists():
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            commits = _meta(connection).get("commits", 0)
+    if commits < acknowledged:
+        raise CommitsLostError(str(path), acknowledged - commits, acknowledged)
 
 
-def _prepare(connection: sqlite3.Connection, path: str, acknowledged: int) -> tuple[int, int]:
-    """Bring the schema up to date, see that no acknowledged commit is missing; return a new epoch, and the commits."""
+def _prepare(connection: sqlite3.Connection, path: Path, acknowledged: int) -> tuple[int, int, int]:
+    """Bring the schema up to date, and accept it when acknowledged commits are missing.
+
+    Returns:
+        A new epoch, the number of commits, and the version of the schema that was found.
+    """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    cursor = connection.execute("BEGIN IMMEDIATE")
+    (version,) = cursor.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
-        raise JournalCorruptError(path, f"its schema version {version} is newer than this imgray ({len(MIGRATIONS)})")
+        raise JournalNewerError(str(path), version, len(MIGRATIONS))
     for script in MIGRATIONS[version:]:
         for statement in filter(None, map(str.strip, script.split(";"))):
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-    (commits,) = connection.execute("SELECT value FROM meta WHERE key = 'commits'").fetchone()
-    if commits < acknowledged:
-        raise JournalCorruptError(
-            path,
-            f"the last {acknowledged - commits} of {acknowledged} acknowledged commits are missing at its end."
-            " Restore the folder, or see with `imgray doctor` what is left and go on with that",
-        )
-    (commits,) = connection.execute(_COUNT_COMMIT).fetchone()
-    (epoch,) = connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value").fetchone()
-    connection.execute("COMMIT")
-    return epoch, commits
+            cursor.execute(statement)
+    cursor.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    found = _meta(connection)
+    if not found.keys() >= {"epoch", "commits"}:
+        raise JournalCorruptError(str(path), "it does not say how often it was opened and written")
+    if found["commits"] < acknowledged:
+        _note_loss(cursor, found["epoch"], acknowledged)
+    (commits,) = cursor.execute(_COUNT_COMMIT).fetchone()
+    (epoch,) = cursor.execute("UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value").fetchone()
+    cursor.execute("COMMIT")
+    return epoch, commits, version
+
+
+def _meta(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+
+
+def _note_loss(cursor: sqlite3.Cursor, epoch: int, commits: int) -> None:
+    """Go on above every epoch and commit that may have been given out, and note when that was."""
+    now = math.ceil(time.time())
+    cursor.executemany(_RAISE_META, [("epoch", epoch + _LOST_EPOCHS), ("commits", commits), ("lost_at", now)])
+
+
+def _error_of(error: sqlite3.Error, path: Path) -> JournalError | JournalCorruptError:
+    """Tell a disk that refuses from a file that is damaged: text that is no text has no code at all."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF in _REFUSALS:  # the low byte of an extended code
+        return JournalError(f"{path}: {error}")
+    return JournalCorruptError(str(path), str(error))

@@ -29,6 +29,14 @@ class Mark:
         """
         self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    @classmethod
+    def noted(cls, folder: Path) -> int:
+        """Return the number of commits that the mark in a folder says, without making one; 0 when there is none."""
+        if not (folder / FILE).exists():
+            return 0
+        with contextlib.closing(cls(folder)) as mark:
+            return mark.read()
+
     def read(self) -> int:
         """Return the number of commits; 0 when there is no mark yet, or it is damaged itself."""
         record = os.pread(self._file, _RECORD.size, 0)

@@ -29,6 +29,9 @@ COLUMNS = (
 FIXED = frozenset({"seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at"})
 """Columns that never change once a task is accepted."""
 
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+"""What `task_of` raises when a row is damaged: its JSON may even have become that of something else."""
+
 _INTERNED = ("name", "pipeline", "tenant")  # strings that a million tasks share
 _SPEC_DEFAULTS = {field.name: field.default for field in fields(TaskSpec)}
 
@@ -63,7 +66,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
     """Make a task from its values for `COLUMNS`.
 
     Raises:
-        ValueError, TypeError, KeyError: the row is damaged.
+        UNREADABLE: the row is damaged.
     """
     (seq, task_id, _fingerprint, _tenant, _key, spec, submitted_at, state, ready_at, attempts, alone, token, worker,
      leased_at, expires_at, finished_at, outputs, failure, history) = row  # fmt: skip

@@ -52,7 +52,8 @@ class Janitor:
             except ImgrayError as error:  # the next round will find the same
                 log.warning("action=retry %s", error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), period_s)
+                async with asyncio.timeout(period_s):
+                    await self._wanted.wait()
             self._wanted.clear()
 
     async def _expire(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from imgray.errors import JournalError
-from imgray.journal import Journal
+from imgray.journal import EPOCH_BITS, Journal
 from imgray.policy import Policy
 from imgray.settings import Settings
 from imgray.table import TaskTable
@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
-_EPOCH_BITS = 32
-"""A token is the journal's epoch above this many bits of a counter: tokens only grow, over restarts too."""
 
 
 class Listener(Protocol):
@@ -67,8 +65,11 @@ class Ledger:
         self._wanted = asyncio.Event()  # a commit
         self._clean = True
         self._alarm: asyncio.TimerHandle | None = None
-        self.table = self._load(self._journal.epoch << _EPOCH_BITS)
-        """Changes its identity when a commit fails: do not keep it over an ``await``."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._journal.close)  # or else a damaged journal could not be repaired from this process
+            self.table = self._load(self._journal.epoch << EPOCH_BITS)
+            """Changes its identity when a commit fails: do not keep it over an ``await``."""
+            undo.pop_all()
         self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
         """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
 

@@ -185,11 +185,13 @@ class Supervisor:
 async def _ended(process: asyncio.subprocess.Process) -> str:
     """Wait for the end of a process that has closed its pipe or was killed, and say how it ended."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _END_GRACE_S)  # kill() would lose the status of one that has ended
+        async with asyncio.timeout(_END_GRACE_S):  # kill() would lose the status of one that has ended
+            await process.wait()
     if process.returncode is None:
         process.kill()
         try:
-            await asyncio.wait_for(process.wait(), _KILL_GRACE_S)
+            async with asyncio.timeout(_KILL_GRACE_S):
+                await process.wait()
         except TimeoutError:
             return "it does not end when killed"
     code = process.returncode or 0

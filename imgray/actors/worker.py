@@ -138,7 +138,8 @@ class Worker:
                 continue
             if not self._outcomes and not self._want() and self._runner.ready:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._to_report.wait(), _QUIET_S)
+                    async with asyncio.timeout(_QUIET_S):  # wait_for may swallow the end of this worker (Python 3.11)
+                        await self._to_report.wait()
             self._to_report.clear()
             call = self._group.create_task(self._paced(self._exchange(), failures))
             report = self._group.create_task(self._to_report.wait())
@@ -271,7 +272,8 @@ class Worker:
         while True:
             await self._produced.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hungry.wait(), REPORT_S)
+                async with asyncio.timeout(REPORT_S):
+                    await self._hungry.wait()
             self._produced.clear()
             results, self._results = self._results, []
             await self._settle([result for result in results if result.token in self._held])

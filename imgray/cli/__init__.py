@@ -7,6 +7,7 @@ import sys
 import click
 
 from imgray.cli.dead import dead
+from imgray.cli.doctor import doctor
 from imgray.cli.info import operations, samples
 from imgray.cli.run import run
 from imgray.cli.serve import serve, status, stop
@@ -32,7 +33,7 @@ def cli() -> None:
     """Gather the commands."""
 
 
-for command in (run, serve, status, stop, show, dead, operations, samples):
+for command in (run, serve, status, stop, show, dead, doctor, operations, samples):
     cli.add_command(command)
 
 

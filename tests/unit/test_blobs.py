@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -87,4 +88,18 @@ def test_a_disk_without_room_is_an_error_and_leaves_no_part_of_a_blob(tmp_path: 
     with pytest.raises(BlobNotFoundError):
         store.get("inputs/a")
     store.put("inputs/a", b"x" * 5000)
-    assert list(store.list("inputs/")) == [("inputs/a", 5000)]
+    assert [(blob.key, blob.size_bytes) for blob in store.list("inputs")] == [("inputs/a", 5000)]
+
+
+def test_a_listing_names_what_is_in_a_folder_and_how_large_it_is(store: BlobStore) -> None:
+    for key in ("inputs/a", "inputs/b", "inputs2/c", "outputs/d"):
+        store.put(key, key.encode())
+    assert {(blob.key, blob.size_bytes) for blob in store.list("inputs")} == {("inputs/a", 8), ("inputs/b", 8)}
+    assert all(abs(blob.modified_at - time.time()) < 60 for blob in store.list("inputs"))
+    assert list(store.list("none")) == []
+
+
+def test_a_folder_is_not_made_for_one_who_only_looks(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailableError, match="there is no folder"):
+        BlobStore((tmp_path / "blobs").as_uri(), make=False)
+    assert not (tmp_path / "blobs").exists()

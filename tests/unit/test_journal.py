@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from imgray.errors import DataInUseError, JournalCorruptError, JournalError
-from imgray.journal import FILE, MIGRATIONS, Journal
+from imgray.errors import CommitsLostError, DataInUseError, JournalCorruptError, JournalError
+from imgray.journal import FILE, LOG, MIGRATIONS, Journal
 from imgray.rows import COLUMNS
 from imgray.task import (
     Attempt,
@@ -262,3 +263,70 @@ def test_a_row_that_is_damaged_is_named(tmp_path: Path) -> None:
         journal._connection.execute("UPDATE tasks SET spec = '{'")  # noqa: SLF001
         with pytest.raises(JournalCorruptError, match="id1"):
             list(journal.live())
+
+
+def crashed(folder: Path, after: Path) -> Path:
+    """Copy a folder whose journal is open, as a crash would leave it."""
+    shutil.copytree(folder, after)
+    return after
+
+
+def test_a_log_that_was_cut_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    """Invariant 10: what was acknowledged does not go without a word."""
+    journal = Journal.open(tmp_path / "data")
+    for seq in range(1, 31):
+        journal.write(Changes([task(seq)]))
+    after = crashed(tmp_path / "data", tmp_path / "after")
+    whole = (after / LOG).read_bytes()
+    (after / LOG).write_bytes(whole[: len(whole) * 2 // 3])
+    for _ in range(2):
+        with pytest.raises(CommitsLostError, match="acknowledged commits are missing"):
+            Journal.open(after)
+    (after / LOG).write_bytes(whole)
+    assert len(list(Journal.open(after).all())) == 30
+
+
+@pytest.mark.parametrize("torn", [b"x", b"\0" * 5000, bytes(range(256)) * 64])
+def test_a_torn_end_of_the_log_loses_nothing(tmp_path: Path, torn: bytes) -> None:
+    journal = Journal.open(tmp_path / "data")
+    for seq in range(1, 31):
+        journal.write(Changes([task(seq)]))
+    after = crashed(tmp_path / "data", tmp_path / "after")
+    with (after / LOG).open("ab") as log:
+        log.write(torn)
+    assert len(list(Journal.open(after).all())) == 30
+
+
+def test_a_journal_that_is_gone_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    (tmp_path / FILE).unlink()
+    with pytest.raises(CommitsLostError):
+        Journal.open(tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_after_an_accepted_loss_no_token_and_no_mark_comes_twice(tmp_path: Path) -> None:
+    """Invariant 3."""
+    journal = Journal.open(tmp_path)
+    before = journal.epoch
+    journal.close()
+    (tmp_path / FILE).unlink()
+    journal = Journal.open(tmp_path, accept_loss=True)
+    assert journal.epoch > before
+    assert journal.lost_at() is not None
+    journal.write(Changes([task(1)]))
+    journal.close()
+    again = Journal.open(tmp_path)
+    assert (again.epoch, len(list(again.all()))) == (journal.epoch + 1, 1)
+
+
+def test_text_that_is_no_text_is_damage_and_not_a_disk_that_refuses(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.write(Changes([task(1)]))
+    journal.close()
+    content = (tmp_path / FILE).read_bytes()
+    assert content.count("ü.png".encode().replace(b"\xc3\xbc", b"\\u00fc")) == 1
+    (tmp_path / FILE).write_bytes(content.replace(b"\\u00fc.png", b"\xff\xff\xff\xff\xff\xff.png"))
+    journal = Journal.open(tmp_path)
+    with pytest.raises(JournalCorruptError):
+        list(journal.all())

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from imgray.errors import JournalCorruptError, JournalError
+from imgray.journal import FILE, LOG, MIGRATIONS, SALVAGED, Journal
+from imgray.salvage import KEPT, copy_journal, finish, install, next_kept, salvage
+from imgray.task import BlobSource, Changes, OutputSpec, State, Task, TaskSpec, input_key
+
+PAGE = 4096
+TASKS = 2000
+FIRST_SPEC = '{"id": "a", "source": {"key": "inputs/a"}, "outputs": [{"name": "image", "pipeline": "swap:rg"}]}'
+"""As the first version wrote it."""
+
+
+def task(seq: int, state: State = State.QUEUED, token: int = 0) -> Task:
+    task_id = f"{seq:032x}"
+    spec = TaskSpec(task_id, BlobSource(input_key(task_id)), (OutputSpec("image", "swap:rg"),), label="x" * (seq % 400))
+    finished_at = 9.0 if state.finished else None
+    return Task(spec, seq, state, submitted_at=1.0, ready_at=1.0, token=token, finished_at=finished_at)
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed journal of many tasks, opened three times before."""
+    folder = tmp_path_factory.mktemp("data")
+    for _ in range(3):
+        opened = Journal.open(folder)
+        opened.close()
+    with closing(Journal.open(folder)) as opened:
+        tasks = [task(seq, State.SUCCEEDED if seq % 3 else State.QUEUED) for seq in range(1, TASKS + 1)]
+        opened.write(Changes(tasks))
+        opened.write(Changes(purged=tasks[:10]))
+    return folder
+
+
+@pytest.fixture
+def damaged(journal: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(journal, tmp_path / "data"))
+
+
+def overwrite(file: Path, page: int, count: int = 1) -> None:
+    with file.open("r+b") as content:
+        content.seek(page * PAGE)
+        content.write(random.Random(page).randbytes(count * PAGE))
+
+
+def pages_of(file: Path, name: str) -> list[int]:
+    """Find the pages of a table or an index, counted from 0."""
+    with closing(sqlite3.connect(file)) as connection:
+        if "ENABLE_DBSTAT_VTAB" not in {option for (option,) in connection.execute("PRAGMA compile_options")}:
+            pytest.skip("this SQLite cannot tell which page is whose")
+        rows = connection.execute("SELECT pageno FROM dbstat WHERE name = ? ORDER BY path", (name,))
+        return [number - 1 for (number,) in rows]
+
+
+def read(folder: Path) -> dict[int, Task]:
+    with closing(Journal.open(folder)) as opened:
+        assert opened.problems() == []
+        return {task.seq: task for task in opened.all()}
+
+
+def test_a_sound_journal_is_salvaged_whole(damaged: Path, tmp_path: Path) -> None:
+    before = read(damaged)
+    found = salvage(damaged, tmp_path / "new")
+    assert (found.saved, found.lost) == (TASKS - 10, 0)
+    with closing(Journal.open(tmp_path / "new")) as new, closing(Journal.open(damaged)) as old:
+        assert {task.seq: task for task in new.all()} == before
+        assert new.counts() == old.counts()
+        assert sorted(new.garbage(-1)) == sorted(old.garbage(-1))
+        assert new.next_seq() == old.next_seq() == TASKS + 1
+        assert new.epoch > old.epoch
+        assert new.lost_at() is not None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_stands_on_pages_that_are_whole_is_saved_whatever_else_is_damaged(
+    damaged: Path, tmp_path: Path, seed: int
+) -> None:
+    before = read(damaged)
+    pages = (damaged / FILE).stat().st_size // PAGE
+    rng = random.Random(seed)
+    hit = rng.sample(range(pages), rng.choice([1, 3, 10]))
+    for page in hit:
+        overwrite(damaged / FILE, page)
+    found = salvage(damaged, tmp_path / "new")
+    after = read(tmp_path / "new")
+    assert len(after) == found.saved
+    assert {seq: before[seq] for seq in after} == after
+
+
+def test_a_damaged_leaf_costs_the_tasks_on_it_and_no_other(damaged: Path, tmp_path: Path) -> None:
+    before = read(damaged)
+    leaves = pages_of(damaged / FILE, "tasks")[1:]
+    for leaf in (leaves[5], leaves[6], leaves[40], leaves[-1]):
+        overwrite(damaged / FILE, leaf)
+    found = salvage(damaged, tmp_path / "new")
+    after = read(tmp_path / "new")
+    assert found.lost == len(before) - len(after)
+    assert 0 < found.lost < 5 * PAGE // 200
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.next_seq() == TASKS + 1, "the sequence number of a lost task came again"
+
+
+@pytest.mark.parametrize("length", [1, 100, PAGE])
+def test_tasks_do_not_depend_on_the_first_page(damaged: Path, tmp_path: Path, length: int) -> None:
+    before = read(damaged)
+    with (damaged / FILE).open("r+b") as file:
+        file.write(b"\xa5" * length)
+    salvage(damaged, tmp_path / "new")
+    assert read(tmp_path / "new") == before
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.garbage(-1) == [], "there is no telling whether it is garbage"
+        assert sum(new.counts().values()) == TASKS
+
+
+def test_tasks_of_a_journal_that_was_migrated_do_not_depend_on_the_first_page(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / FILE)) as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.executemany(
+            "INSERT INTO tasks VALUES (?, ?, ?, ?, 1.0, 'queued', 1.0, 0, 0, 0, NULL, NULL, NULL, '[]', NULL, '[]')",
+            ((seq, f"{seq:032x}", f"outputs/{seq}", FIRST_SPEC) for seq in range(1, TASKS + 1)),
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    Journal.open(tmp_path / "data").close()
+    before = read(tmp_path / "data")
+    overwrite(tmp_path / "data" / FILE, 0)
+    salvage(tmp_path / "data", tmp_path / "new")
+    assert read(tmp_path / "new") == before
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.garbage(-1) == []
+
+
+@pytest.mark.parametrize("name", ["tasks_by_state", "sqlite_autoindex_tasks_1", "meta", "purged", "garbage"])
+def test_tasks_do_not_depend_on_what_else_is_in_the_file(damaged: Path, tmp_path: Path, name: str) -> None:
+    before = read(damaged)
+    for page in pages_of(damaged / FILE, name):
+        overwrite(damaged / FILE, page)
+    salvage(damaged, tmp_path / "new")
+    assert read(tmp_path / "new") == before
+
+
+def test_tokens_go_on_above_those_of_tasks_when_the_epoch_cannot_be_read(damaged: Path, tmp_path: Path) -> None:
+    """Invariant 3."""
+    with closing(Journal.open(damaged)) as opened:
+        opened.write(Changes([task(TASKS + 1, State.SUCCEEDED, token=77 << 32 | 5)]))
+    for page in pages_of(damaged / FILE, "meta"):
+        overwrite(damaged / FILE, page)
+    salvage(damaged, tmp_path / "new")
+    with closing(Journal.open(tmp_path / "new")) as new:
+        assert new.epoch > 77 + 1000
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 1000])
+def test_of_a_file_that_is_no_journal_nothing_is_saved(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / FILE).write_bytes(content)
+    found = salvage(tmp_path / "data", tmp_path / "new")
+    assert (found.saved, found.lost) == (0, None)
+    assert read(tmp_path / "new") == {}
+
+
+def test_a_journal_of_the_first_version_is_salvaged_too(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / FILE)) as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.execute(
+            "INSERT INTO tasks VALUES (1, 'a', '', ?, 1.0, 'queued', 1.0, 0, 0, 0, NULL, NULL, NULL, '[]', NULL, '[]')",
+            (FIRST_SPEC,),
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    assert salvage(tmp_path / "data", tmp_path / "new").saved == 1
+    assert read(tmp_path / "new")[1].id == "a"
+
+
+def test_a_disk_that_is_full_is_no_reason_to_leave_tasks_behind(
+    damaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise JournalError("database or disk is full")
+
+    monkeypatch.setattr(Journal, "write", full)
+    with pytest.raises(JournalError, match="full"):
+        salvage(damaged, tmp_path / "new")
+
+
+def test_the_damaged_files_are_kept_each_time_under_another_name(damaged: Path, tmp_path: Path) -> None:
+    (damaged / LOG).write_bytes(b"log")
+    contents = {name: (damaged / name).read_bytes() for name in (FILE, LOG)}
+    for number in (1, 2):
+        copy_journal(damaged, tmp_path / f"copy{number}")
+        salvage(tmp_path / f"copy{number}", tmp_path / f"new{number}")
+        install(damaged, tmp_path / f"new{number}")
+        assert len(read(damaged)) == TASKS - 10
+    assert (damaged / f"{KEPT}-1").read_bytes() == contents[FILE]
+    assert (damaged / f"{KEPT}-1-wal").read_bytes() == contents[LOG]
+    assert next_kept(damaged) == f"{KEPT}-3"
+
+
+@pytest.mark.parametrize("moved", [(), (LOG,), (LOG, FILE)])
+def test_a_salvage_that_was_cut_short_is_ended_and_nothing_opened_before(
+    damaged: Path, tmp_path: Path, moved: tuple[str, ...]
+) -> None:
+    """Invariant 8: at any moment the process may die."""
+    (damaged / LOG).write_bytes(b"log")
+    salvage(damaged, tmp_path / "new")
+    (damaged / LOG).write_bytes(b"log")  # SQLite found nothing in it, and took it away
+    shutil.copyfile(tmp_path / "new" / FILE, damaged / SALVAGED)
+    for name in moved:
+        (damaged / name).rename(damaged / name.replace(FILE, f"{KEPT}-1"))
+    with pytest.raises(JournalCorruptError, match="cut short"):
+        Journal.open(damaged)
+    finish(damaged)
+    assert len(read(damaged)) == TASKS - 10
+    assert (damaged / f"{KEPT}-1-wal").read_bytes() == b"log"
+    assert (damaged / f"{KEPT}-1").exists()
