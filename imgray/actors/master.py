@@ -244,6 +244,7 @@ class Master:
             return Reply(request.seq, unknown=True)
         self._table.renew(request.worker, request.held, now)
         refused = [outcome.token for outcome in request.outcomes if not await self._settle(member, outcome, now)]
+        self._refused += len(refused)
         if self._roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
             return Reply(request.seq, unknown=True)
         if member.advance(request.seq, request.received):
@@ -283,7 +284,6 @@ class Master:
                 case _:
                     self._table.release(outcome.task_id, outcome.token, now)
         except LeaseLostError as error:
-            self._refused += 1
             log.info("action=refuse worker=%s %s", member.info.id, error)
             return False
         return True

@@ -121,10 +121,10 @@ async def test_a_dead_workers_tasks_go_to_another(tmp_path: Path, png: bytes) ->
         await leased(made, running.id)
         made.kill_worker(next(iter(made.workers)))
         made.add_worker("worker-2")
+        await made.gateway.cancel(running.id)
         waiting = await made.gateway.wait(waiting.id, WAIT_S)
         assert (waiting.state, waiting.attempts) == (State.SUCCEEDED, 1)
         assert len(await made.master.workers()) == 1
-        await made.gateway.cancel(running.id)
 
 
 @pytest.mark.parametrize("running", [False, True])
