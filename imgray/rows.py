@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -20,6 +19,7 @@ from imgray.task import (
     State,
     Task,
     TaskSpec,
+    shared,
 )
 
 COLUMNS = (
@@ -32,7 +32,6 @@ FIXED = frozenset({"seq", "id", "fingerprint", "tenant", "idempotency_key", "spe
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 """What `task_of` raises when a row is damaged: its JSON may even have become that of something else."""
 
-_INTERNED = ("name", "pipeline", "tenant")  # strings that a million tasks share
 _SPEC_DEFAULTS = {field.name: field.default for field in fields(TaskSpec)}
 
 
@@ -75,7 +74,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
         seq=seq,
         state=State(state),
         submitted_at=submitted_at,
-        ready_at=ready_at,
+        ready_at=submitted_at if ready_at == submitted_at else ready_at,  # one number in memory
         attempts=attempts,
         alone=bool(alone),
         token=token,
@@ -109,16 +108,10 @@ def _spec(task_id: str, values: dict[str, Any]) -> TaskSpec:
     return TaskSpec(
         id=task_id,
         source=BlobSource(source["key"]) if "key" in source else PathSource(source["path"]),
-        outputs=tuple(OutputSpec(**_interned(output)) for output in outputs),
-        **_interned(values),
+        outputs=shared(tuple(OutputSpec(**output) for output in outputs)),
+        tenant=sys.intern(values.pop("tenant", "")),
+        **values,
     )
-
-
-def _interned(values: dict[str, Any]) -> Mapping[str, Any]:
-    for name in _INTERNED:
-        if name in values:
-            values[name] = sys.intern(values[name])
-    return values
 
 
 def _attempt(values: dict[str, Any]) -> Attempt:

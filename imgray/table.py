@@ -26,7 +26,7 @@ from imgray.errors import (
 from imgray.fair_queue import FairQueue
 from imgray.leases import Leases
 from imgray.policy import Policy
-from imgray.task import TRANSITIONS, Attempt, Changes, Event, Failure, Lease, Output, State, Task, TaskSpec
+from imgray.task import TRANSITIONS, Attempt, Changes, Event, Failure, Lease, Output, State, Task, TaskSpec, shared
 from imgray.timers import Timers
 
 _UNKNOWN_PIXELS = 1_000_000  # what a task costs its tenant when nobody knows how large its image is
@@ -132,7 +132,14 @@ class TaskTable:
                     self._admission.refuse(spec.id, error, now)
             raise
         for spec in new:
-            task = Task(spec, self._next_seq, State.QUEUED, submitted_at=now, ready_at=now, expires_at=spec.expires_at)
+            task = Task(
+                replace(spec, outputs=shared(spec.outputs)),
+                self._next_seq,
+                State.QUEUED,
+                submitted_at=now,
+                ready_at=now,
+                expires_at=spec.expires_at,
+            )
             self._next_seq += 1
             self._put(task)
             self._push(task)
@@ -277,8 +284,10 @@ class TaskTable:
             self._enter(task)
             if task.lease is not None:
                 self.leases.begin(task.id, task.lease, now + self._policy.lease_s)
-            else:
+            elif task.ready_at > now:
                 self._delays.set(task.id, task.ready_at)
+            else:
+                self._push(task)
 
     def drain(self) -> Changes:
         """Return what has changed since the last call."""

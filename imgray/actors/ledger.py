@@ -7,11 +7,12 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from imgray.errors import JournalError
+from imgray.errors import JournalError, LeaseExpiredError
 from imgray.journal import EPOCH_BITS, Journal
 from imgray.policy import Policy
 from imgray.settings import Settings
@@ -27,8 +28,8 @@ _LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
 class Listener(Protocol):
     """Whoever decides on the table, and is told what becomes of its decisions."""
 
-    def time_passed(self) -> None:
-        """Leases may have expired, delays may have ended."""
+    def time_passed(self, silent: AbstractSet[str]) -> None:
+        """Delays may have ended; the leases of these workers have."""
 
     def on_disk(self, tasks: Sequence[Task]) -> None:
         """These changes have been committed."""
@@ -176,6 +177,8 @@ class Ledger:
         now = self._clock()
         if now - at > _LATE_S:  # this process was frozen, and the workers' calls wait in its queue
             self.table.renew_all(now)
-        for task in self.table.reap(now):
+        reaped = self.table.reap(now)
+        for task in reaped:
             log.warning("action=reap task=%s %s", task.id, task.story())
-        self._listener.time_passed()
+        over = [task for task in reaped if task.failure and task.failure.code == LeaseExpiredError.code]
+        self._listener.time_passed({task.history[-1].worker for task in over})

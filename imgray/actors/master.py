@@ -338,9 +338,12 @@ class Master:
 
     # What the ledger tells
 
-    def time_passed(self) -> None:
-        """Hand out what time has made ready."""
+    def time_passed(self, silent: AbstractSet[str]) -> None:
+        """Hand out what time has made ready, but not to a worker that is silent, though a call of its may wait here."""
         self._sweep()
+        for worker in silent:
+            self._roster.remove(worker)
+            self._unpark(worker)
         self._decided()
 
     def on_disk(self, tasks: Sequence[Task]) -> None:

@@ -120,6 +120,11 @@ async def test_a_dead_workers_tasks_go_to_another(tmp_path: Path, png: bytes) ->
         running, waiting = await submit(made, png, SLOW), await submit(made, png)
         await leased(made, running.id)
         made.kill_worker(next(iter(made.workers)))
+
+        async def noticed() -> bool:
+            return bool((await made.gateway.get(running.id)).history)
+
+        await until(noticed)
         made.add_worker("worker-2")
         await made.gateway.cancel(running.id)
         waiting = await made.gateway.wait(waiting.id, WAIT_S)
