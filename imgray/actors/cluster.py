@@ -28,6 +28,12 @@ from imgray.ports import MASTER, STORAGE
 from imgray.retry import Backoff
 from imgray.settings import Settings
 
+RAY_SETTINGS = {
+    "RAY_timeout_ms_task_wait_for_death_info": "200",  # else a worker's death is noticed after two seconds, not one
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # else a dead proxy is replaced after half a minute
+}
+"""What Ray is to be started with; cluster.yaml says the same."""
+
 _MAX_CONCURRENCY = 100_000  # calls that wait cost little: the limits on tasks and workers bound them
 _START_TIMEOUT_S = 60.0
 _POLL = Backoff(base_s=0.05, cap_s=0.5)
@@ -45,7 +51,8 @@ def ray_running(settings: Settings) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a private cluster reports to nobody
+    for name, value in {**RAY_SETTINGS, "RAY_USAGE_STATS_ENABLED": "0"}.items():  # a private cluster reports to nobody
+        os.environ.setdefault(name, value)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
     try:
         if settings.address:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from imgray.actors.cluster import RAY_SETTINGS
+
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
 
@@ -39,3 +41,10 @@ def test_nothing_listens_beyond_the_machine_without_authentication() -> None:
     text = CLUSTER.read_text()
     assert "0.0.0.0" not in text
     assert all("RAY_AUTH_MODE=token" in line for line in re.findall(r"ulimit.*", text))
+
+
+def test_ray_is_started_as_imgray_starts_it_itself() -> None:
+    config = yaml.safe_load(CLUSTER.read_text())
+    for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
+        (start,) = [command for command in commands if "ray start" in command]
+        assert all(f"{name}={value} " in start for name, value in RAY_SETTINGS.items())
