@@ -15,6 +15,7 @@ what to do, with ``{0}`` for the first argument. Then ``python docs/generate.py`
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -25,10 +26,15 @@ class ImgrayError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
+    """If a class does not say otherwise, its own name: ``BodyTooLargeError`` has the code ``body_too_large``."""
     status: ClassVar[int] = 500
     sentence: ClassVar[str] = "{0}"
     passing: ClassVar[bool] = False
     """True when repeating the same attempt later may succeed."""
+
+    def __init_subclass__(cls) -> None:
+        if "code" not in vars(cls):
+            cls.code = re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
 
     def __str__(self) -> str:
         return self.sentence.format(*self.args)
@@ -44,7 +50,6 @@ class RequestError(ImgrayError):
 class BodyTooLargeError(RequestError):
     """The body is over ``max_body_bytes``."""
 
-    code = "body_too_large"
     status = 413
     sentence = "The body is larger than the limit of {0:,} bytes (setting max_body_bytes)."
 
@@ -52,7 +57,6 @@ class BodyTooLargeError(RequestError):
 class MethodNotAllowedError(RequestError):
     """The path exists, the method does not."""
 
-    code = "method_not_allowed"
     status = 405
     sentence = "{0} {1}: this path does not take this method."
 
@@ -60,7 +64,6 @@ class MethodNotAllowedError(RequestError):
 class RouteNotFoundError(RequestError):
     """No such path."""
 
-    code = "route_not_found"
     status = 404
     sentence = "{0} {1}: there is no such path. /docs lists them."
 
@@ -83,7 +86,6 @@ class EmptyImageError(ImageError):
 class NotAnImageError(ImageError):
     """The content is not of a known image format."""
 
-    code = "not_an_image"
     status = 415
     sentence = "The content is not an image in a format that imgray reads.{0}"
 
@@ -91,21 +93,18 @@ class NotAnImageError(ImageError):
 class ImageTruncatedError(ImageError):
     """The image ends before its end."""
 
-    code = "image_truncated"
     sentence = "The image is truncated ({0}). Send the whole file."
 
 
 class ImageCorruptError(ImageError):
     """The image contradicts its own format."""
 
-    code = "image_corrupt"
     sentence = "The image is corrupt ({0})."
 
 
 class TooManyPixelsError(ImageError):
     """The image is over ``max_pixels``, as its header or the pipeline says, before anything is decompressed."""
 
-    code = "too_many_pixels"
     status = 413
     sentence = "The image has {0} by {1} pixels; the limit is {2:,} (setting max_pixels)."
 
@@ -113,21 +112,18 @@ class TooManyPixelsError(ImageError):
 class TooLargeForFormatError(ImageError):
     """A side of the result is longer than its format allows."""
 
-    code = "too_large_for_format"
     sentence = "The result has {0} by {1} pixels; {2} allows {3:,} a side. Make it smaller, or choose another format."
 
 
 class OutOfMemoryError(ImageError):
     """An image needs more memory than its worker could get."""
 
-    code = "out_of_memory"
     sentence = "The image needs more memory than a worker has."
 
 
 class HostNotAllowedError(RequestError):
     """The request names a host that this service is not, or comes from a page of another site."""
 
-    code = "host_not_allowed"
     status = 403
     sentence = "Requests for, or from pages of, '{0}' are not answered (setting hosts)."
 
@@ -141,14 +137,12 @@ class PipelineError(RequestError):
 class UnknownOperationError(PipelineError):
     """No operation has this name."""
 
-    code = "unknown_operation"
     sentence = "There is no operation '{0}'. {1}"
 
 
 class BadArgumentError(PipelineError):
     """An operation exists, but not with this argument."""
 
-    code = "bad_argument"
     sentence = "Operation '{0}': {1}"
 
 
@@ -161,7 +155,6 @@ class SourceError(RequestError):
 class PathNotAllowedError(SourceError):
     """The path lies outside the folders that the operator named."""
 
-    code = "path_not_allowed"
     status = 403
     sentence = "'{0}' lies outside the folders that workers may use (setting file_roots)."
 
@@ -169,14 +162,12 @@ class PathNotAllowedError(SourceError):
 class SourceUnreadableError(SourceError):
     """The file cannot be read."""
 
-    code = "source_unreadable"
     sentence = "'{0}' cannot be read: {1}."
 
 
 class DestinationUnwritableError(SourceError):
     """The result cannot be written where it should go."""
 
-    code = "destination_unwritable"
     sentence = "'{0}' cannot be written: {1}."
 
 
@@ -194,7 +185,6 @@ class TaskError(RequestError):
 class TaskNotFoundError(TaskError):
     """No task has this id."""
 
-    code = "task_not_found"
     status = 404
     sentence = "There is no task '{0}'."
 
@@ -202,7 +192,6 @@ class TaskNotFoundError(TaskError):
 class TaskConflictError(TaskError):
     """The id is taken by a different submission."""
 
-    code = "task_conflict"
     status = 409
     sentence = "Task '{0}' was submitted before with another content."
 
@@ -210,7 +199,6 @@ class TaskConflictError(TaskError):
 class IdempotencyConflictError(TaskError):
     """The idempotency key is taken by a submission that asked for something else."""
 
-    code = "idempotency_conflict"
     status = 422
     sentence = "Idempotency key '{1}' belongs to task '{0}', which has another image or pipeline. Use a new key."
 
@@ -218,7 +206,6 @@ class IdempotencyConflictError(TaskError):
 class TaskNotReadyError(TaskError):
     """An output was asked for before the task finished."""
 
-    code = "task_not_ready"
     status = 409
     sentence = "Task '{0}' is {1}: its outputs exist when it has succeeded."
 
@@ -226,7 +213,6 @@ class TaskNotReadyError(TaskError):
 class TaskLiveError(TaskError):
     """A task was to be purged that has not finished."""
 
-    code = "task_live"
     status = 409
     sentence = "Task '{0}' has not finished, so it cannot be purged. Cancel it first."
 
@@ -234,7 +220,6 @@ class TaskLiveError(TaskError):
 class TaskCancelledError(TaskError):
     """An output was asked for, but the task was cancelled."""
 
-    code = "task_cancelled"
     status = 410
     sentence = "Task '{0}' was cancelled."
 
@@ -242,7 +227,6 @@ class TaskCancelledError(TaskError):
 class TaskFailedError(TaskError):
     """An output was asked for, but the task failed; ``code`` and ``status`` are those of its failure."""
 
-    code = "task_failed"
     status = 422
     sentence = "{3}"
 
@@ -255,7 +239,6 @@ class TaskFailedError(TaskError):
 class OutputNotFoundError(TaskError):
     """The task has no output of this name, or its output went to a file of the caller's."""
 
-    code = "output_not_found"
     status = 404
     sentence = "Task '{0}' has no stored output '{1}'."
 
@@ -263,7 +246,6 @@ class OutputNotFoundError(TaskError):
 class LeaseLostError(TaskError):
     """The token is not that of the task's current lease: the claim expired, was cancelled or was taken over."""
 
-    code = "lease_lost"
     status = 409
     sentence = "Lease {1:#x} on task '{0}' is lost: {2}."
 
@@ -271,21 +253,18 @@ class LeaseLostError(TaskError):
 class InputLostError(ImgrayError):
     """The input of an accepted task is not in Storage; somebody deleted it there."""
 
-    code = "input_lost"
     sentence = "The input of task '{0}' is no longer in the blob store."
 
 
 class OutputLostError(ImgrayError):
     """A finished task's output is not in Storage, or not as it was; somebody deleted or changed it there."""
 
-    code = "output_lost"
     sentence = "Output '{1}' of task '{0}' is {2} in the blob store. Redrive the task to make it again."
 
 
 class DeadlinePassedError(ImgrayError):
     """The task had not succeeded by its ``expires_at``."""
 
-    code = "deadline_passed"
     status = 504
     sentence = "Task '{0}' was not finished by its deadline (expires_at). Redrive it if it is still wanted."
 
@@ -301,7 +280,6 @@ class PassingError(ImgrayError):
 class QueueFullError(PassingError):
     """Admission control: ``max_live_tasks`` or ``max_live_bytes`` are waiting or running."""
 
-    code = "queue_full"
     status = 429
     sentence = "The queue is full: {0}. Try again later."
 
@@ -309,21 +287,18 @@ class QueueFullError(PassingError):
 class MasterUnavailableError(PassingError):
     """The Master did not answer in time; the call may be repeated."""
 
-    code = "master_unavailable"
     sentence = "The Master does not answer; it may be restarting. Try again shortly."
 
 
 class NoWorkerError(PassingError):
     """Nobody is there to do the work yet."""
 
-    code = "no_worker"
     sentence = "No worker is registered yet; tasks are accepted and will wait."
 
 
 class StorageUnavailableError(PassingError):
     """Storage did not answer in time, or its disk refused."""
 
-    code = "storage_unavailable"
     sentence = "Storage is unavailable: {0}. Try again shortly."
 
     def __init__(self, detail: str = "it does not answer") -> None:
@@ -340,7 +315,6 @@ class JournalError(PassingError):
 class WorkerDiedError(PassingError):
     """The process that ran the attempt died."""
 
-    code = "worker_died"
     status = 500
     sentence = "The process that ran this attempt died ({0})."
 
@@ -348,7 +322,6 @@ class WorkerDiedError(PassingError):
 class LeaseExpiredError(PassingError):
     """The worker was not heard of for ``lease_s``."""
 
-    code = "lease_expired"
     status = 500
     sentence = "The worker that ran this attempt was not heard of until its lease expired."
 
@@ -356,7 +329,6 @@ class LeaseExpiredError(PassingError):
 class TaskTimeoutError(PassingError):
     """The attempt ran longer than ``task_timeout_s``."""
 
-    code = "task_timeout"
     status = 500
     sentence = "The attempt ran longer than {0:g} s (setting task_timeout_s)."
 
@@ -364,33 +336,26 @@ class TaskTimeoutError(PassingError):
 class SetupError(ImgrayError):
     """The operator can mend it."""
 
-    code = "setup"
-
 
 class BadSettingError(SetupError):
     """A setting, or an option of the command line, has no valid value."""
 
-    code = "bad_setting"
     sentence = "IMGRAY_{0}: {1}."
 
 
 class NotLoopbackError(SetupError):
     """Refusing to listen beyond this machine, because callers are not authenticated."""
 
-    code = "not_loopback"
     sentence = "imgray does not listen on '{0}': its callers are not authenticated. Use 127.0.0.1 and an SSH tunnel."
 
 
 class ServiceError(SetupError):
     """The service could not be started, found or stopped."""
 
-    code = "service"
-
 
 class DataInUseError(SetupError):
     """A second Master on the same journal is refused."""
 
-    code = "data_in_use"
     sentence = "'{0}' is in use by another imgray. Stop that one, or choose another folder (--data)."
 
 
@@ -404,7 +369,6 @@ class JournalCorruptError(SetupError):
 class CommitsLostError(JournalCorruptError):
     """Commits that were acknowledged are missing at the journal's end."""
 
-    code = "commits_lost"
     sentence = (
         "The last {1:,} of {2:,} acknowledged commits are missing at the end of the journal '{0}'. Restore the folder;"
         " or see with `imgray doctor` what is left, and go on with that after `imgray doctor --repair`."
@@ -414,5 +378,4 @@ class CommitsLostError(JournalCorruptError):
 class JournalNewerError(JournalCorruptError):
     """The journal was written by a newer imgray."""
 
-    code = "journal_newer"
     sentence = "The journal '{0}' has schema version {1}, newer than that of this imgray ({2}). Use the newer imgray."

@@ -31,9 +31,9 @@ from imgray.version import __version__
 NAMESPACE = "imgray"
 WORKER_PREFIX = "worker-"
 
-_FAILURES_OF_THE_DEAD = 3
+_CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
-_PENDING_S = 1.0  # a call that was pending for so long was received
+_PENDING_S = 3.0  # a call that was pending for so long had been received
 
 _PARTS_BYTES = 4 * 2**20  # up to here blobs travel in parts; Ray's own limit for one call is 10 MiB
 
@@ -95,16 +95,15 @@ def _keep(data: Buffer) -> Any:  # noqa: ANN401  # bytes, or a ref to them
 async def _outlive(worker_id: str) -> None:
     """Wait until the worker with this id has died. A call that is pending on an actor fails when its process dies.
 
-    Ray cannot always tell a process that died from a call that was lost, so it takes a few failures in a row.
+    A call that fails at once may just have been lost on its way: that takes a few in a row to be believed.
     """
-    failures = 0
-    while failures < _FAILURES_OF_THE_DEAD:
+    for _ in range(_CALLS_TO_THE_DEAD):
         called_at = time.monotonic()
         try:
-            actor = ray.get_actor(worker_id.rpartition(".")[0], NAMESPACE)
-            await actor.outlive.remote(worker_id)
+            await ray.get_actor(worker_id.rpartition(".")[0], NAMESPACE).outlive.remote(worker_id)
         except ActorUnavailableError:
-            failures = failures + 1 if time.monotonic() - called_at < _PENDING_S else 1
+            if time.monotonic() - called_at > _PENDING_S:
+                return
             await asyncio.sleep(_PAUSE_S)
         except (ValueError, RayError):
             return
