@@ -10,6 +10,7 @@ from imgray.errors import (
     IdempotencyConflictError,
     ImgrayError,
     QueueFullError,
+    RequestError,
     TaskConflictError,
     TaskNotFoundError,
 )
@@ -47,6 +48,7 @@ class Admission:
 
         Raises:
             TaskConflictError, IdempotencyConflictError: an id or a key is taken by another submission.
+            RequestError: a new one's deadline has passed.
             ImgrayError: what `refuse` was told of an id.
         """
         by_id = {task.id: task for task in finished}
@@ -58,10 +60,16 @@ class Admission:
                 raise copy(self._refusals[spec.id])
             task = tasks.get(spec.id) or by_id.get(spec.id)
             if task is None and spec.idempotency_key:
-                task = self._kept(self._holders.get(identity(spec)) or by_key.get(identity(spec)), now)
+                holders = (self._holders.get(identity(spec)), by_key.get(identity(spec)))
+                task = self._kept(max(filter(None, holders), key=lambda task: task.seq, default=None), now)
             first = task.spec if task else new.setdefault(identity(spec), spec)
             check_same(first, spec)
             answers.append(task or first.id)
+        for spec in new.values():
+            if spec.expires_at is not None and spec.expires_at <= now:
+                raise RequestError(
+                    f"expires_at={spec.expires_at:.0f} is past: it is {now:.0f}, in seconds since the epoch."
+                )
         return answers, list(new.values())
 
     def _kept(self, task: Task | None, now: float) -> Task | None:
@@ -91,6 +99,10 @@ class Admission:
         self._refused.set(task_id, now + _REPEATED_S)
         for forgiven in self._refused.due(now):
             del self._refusals[forgiven]
+
+    def take_over(self, before: Admission) -> None:
+        """Go on refusing what another refused."""
+        self._refusals, self._refused = before._refusals, before._refused
 
     def enter(self, task: Task) -> None:
         """Note a task, as it now stands, under its key."""

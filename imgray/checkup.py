@@ -15,7 +15,7 @@ from imgray.blobs import BlobNotFoundError, BlobStore
 from imgray.errors import BadSettingError, InputLostError, OutputLostError
 from imgray.journal import Journal
 from imgray.settings import Settings
-from imgray.task import INPUTS, OUTPUTS, BlobSource, Failure, Output, State, Task, output_key
+from imgray.task import INPUTS, OUTPUTS, STORES, BlobSource, Failure, Output, State, Task, output_key
 
 Tell = Callable[[str, int], None]
 """Hears what is looked at, and how many of it have been."""
@@ -96,6 +96,7 @@ class Checkup:
         self._sizes: dict[str, int] = {}
         self._unnamed: set[str] = set()
         self._older_than_loss: set[str] = set()
+        self._others = False
 
     def run(self) -> Report:
         """Look at everything.
@@ -106,10 +107,11 @@ class Checkup:
         """
         report = Report()
         lost_at = self._journal.lost_at()
+        self._check_owner(lost_at)
         self._list(lost_at)
         report.blobs = len(self._sizes)
         for task in self._journal.all():
-            if task.keys and not self._sizes:
+            if task.keys and task.state is not State.FAILED and not self._sizes:
                 url = self._settings.blobs_url
                 raise BadSettingError(
                     "BLOBS",
@@ -126,6 +128,15 @@ class Checkup:
             report.findings.append(Finding(Kind.GARBAGE, key, problem, "delete it"))
         report.findings += (self._unclaimed(key, lost_at) for key in sorted(self._unnamed))
         return report
+
+    def _check_owner(self, lost_at: float | None) -> None:
+        """See by the signatures in the store whether it is this journal's, and this journal's alone."""
+        signatures = {blob.key for blob in self._blobs.list(STORES)}
+        own = f"{STORES}/{self._journal.store():x}"
+        if signatures and own not in signatures and lost_at is None:
+            url = self._settings.blobs_url
+            raise BadSettingError("BLOBS", f"'{url}' belongs to another journal; is it the right place?")
+        self._others = bool(signatures - {own})
 
     def _list(self, lost_at: float | None) -> None:
         """Note every blob, and whether anybody must name it: of one that is quite new, the task may be on its way."""
@@ -144,6 +155,10 @@ class Checkup:
             yield from self._without_input(task)
         for output in task.outputs:
             if output.key is not None and (wrong := self._wrong(output, output.key)):
+                if isinstance(source, BlobSource) and source.key not in self._sizes:
+                    problem = f"Output '{output.name}' of task '{task.id}' is {wrong}, and so is its input: it is lost."
+                    yield Finding(Kind.NOT_REDRIVABLE, task.id, problem)
+                    continue
                 failure = Failure.of(OutputLostError(task.id, output.name, wrong))
                 repair = "make the task a dead letter, which can be redriven"
                 yield Finding(Kind.OUTPUT_LOST, task.id, failure.message, repair, failure)
@@ -174,6 +189,10 @@ class Checkup:
 
     def _unclaimed(self, key: str, lost_at: float | None) -> Finding:
         problem = f"No task names blob '{key}' ({self._sizes[key]:,} bytes)."
+        if self._others:
+            return Finding(
+                Kind.EVIDENCE, key, f"{problem} It may be another journal's that uses this store, so it is kept."
+            )
         if lost_at is None or key not in self._older_than_loss:
             return Finding(Kind.ORPHAN, key, problem, "delete it")
         lost = f"{datetime.fromtimestamp(lost_at, UTC):%Y-%m-%d %H:%M} UTC"

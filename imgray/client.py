@@ -8,6 +8,7 @@ import itertools
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -131,6 +132,11 @@ class ClientTask:
         """Wait, and describe an output: format, size, checksum. Raises as `bytes` does."""
         return find_output(self.wait()._task, name)  # noqa: SLF001  # ourselves
 
+    @property
+    def snapshot(self) -> Task:
+        """The task as it was when last looked at."""
+        return self._task
+
     def update(self, task: Task) -> None:
         """Take a newer look at the task, that the client got together with others."""
         self._task = task
@@ -238,17 +244,21 @@ class Client:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         under_way: dict[str, ClientTask] = {}
+        same: defaultdict[str, list[ClientTask]] = defaultdict(list)  # with an idempotency key, several may be one
         for task in tasks:
             if task.state.finished:
                 yield task
-            else:
-                under_way[task.id] = task
+            elif under_way.setdefault(task.id, task) is not task:
+                same[task.id].append(task)
         while under_way:
             left_s = _WAIT_S if deadline is None else min(deadline - time.monotonic(), _WAIT_S)
             if left_s <= 0:
                 raise TimeoutError(f"{len(under_way)} tasks have not finished within {timeout_s:g} s.")
             for task in self._finished(under_way, left_s):
                 yield under_way.pop(task.id)
+                for other in same[task.id]:
+                    other.update(task.snapshot)
+                    yield other
 
     def task(self, task_id: str) -> ClientTask:
         """Look up a task by id.

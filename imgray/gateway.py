@@ -7,7 +7,6 @@ import contextlib
 import contextvars
 import hashlib
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -98,13 +97,13 @@ class Submission:
         """Submit bytes for one unnamed output."""
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
-    def spec(self, now: float) -> TaskSpec:
+    def spec(self) -> TaskSpec:
         """Say it in the table's terms.
 
         Raises:
             RequestError: something in it is not as described.
         """
-        self._check(now)
+        self._check()
         digest = self._digest() if self.idempotency_key or self.deduplicate else ""
         size = len(self.data or b"")
         return TaskSpec(
@@ -125,11 +124,11 @@ class Submission:
             digest=digest,
         )
 
-    def _check(self, now: float) -> None:
+    def _check(self) -> None:
         for name in self.outputs or [""]:
             if not _NAME.fullmatch(name):
                 raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
-        if not -MAX_PRIORITY <= self.priority <= MAX_PRIORITY:
+        if not isinstance(self.priority, int) or not -MAX_PRIORITY <= self.priority <= MAX_PRIORITY:
             raise RequestError(f"priority={self.priority}: use {-MAX_PRIORITY} (last) to {MAX_PRIORITY} (first).")
         for name, text, limit in (
             ("tenant", self.tenant, MAX_TENANT),
@@ -137,11 +136,10 @@ class Submission:
         ):
             if len(text) > limit or not text.isprintable():
                 raise RequestError(f"The {name} {text[:limit]!r} is not of at most {limit} printable characters.")
-        if self.expires_at is not None and not now < self.expires_at <= _LATEST_AT:
-            raise RequestError(
-                f"expires_at={self.expires_at:.0f} is not between now ({now:.0f}) and the year 10000, in seconds since"
-                " the epoch. Give a time to come."
-            )
+        if (
+            self.expires_at is not None and not 0 <= self.expires_at <= _LATEST_AT
+        ):  # the Master knows whether it is past
+            raise RequestError(f"expires_at={self.expires_at:g} is no time before the year 10000. Give a time to come.")
 
     def _digest(self) -> str:
         """Return a digest of all that decides what the result is."""
@@ -215,8 +213,7 @@ class Gateway:
         return await asyncio.shield(storing)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
-        now = time.time()
-        specs = await asyncio.to_thread(lambda: [submission.spec(now) for submission in submissions])
+        specs = await asyncio.to_thread(lambda: [submission.spec() for submission in submissions])
         blobs = {
             spec.source.key: submission.data or b""
             for spec, submission in zip(specs, submissions, strict=True)
@@ -229,11 +226,18 @@ class Gateway:
             tasks = await self.master.submit(specs)
         except ImgrayError as error:
             if error.status != _UNKNOWN_OUTCOME:
-                await self._discard(list(blobs))
+                accepted = await self._accepted_before(specs)
+                await self._discard([key for key in blobs if key not in accepted])
             raise
         crash_point("task-accepted")
         await self._discard([key for key in blobs if key not in {key for task in tasks for key in task.keys}])
         return tasks
+
+    async def _accepted_before(self, specs: Sequence[TaskSpec]) -> set[str]:
+        """Name the blobs of those that an earlier call, whose answer was lost, has brought in."""
+        if len(specs) == 1:  # it would have been returned
+            return set()
+        return {key for task in await self.master.get([spec.id for spec in specs]) if task for key in task.keys}
 
     async def _discard(self, keys: Sequence[str]) -> None:
         """Delete inputs of tasks that were not entered; if this fails, they are merely in the way."""

@@ -64,13 +64,14 @@ MIGRATIONS = (
     ALTER TABLE tasks ADD COLUMN tenant TEXT NOT NULL DEFAULT '';
     ALTER TABLE tasks ADD COLUMN idempotency_key TEXT;
     ALTER TABLE tasks ADD COLUMN expires_at REAL;
+    ALTER TABLE tasks ADD COLUMN node TEXT;
     CREATE INDEX tasks_by_key ON tasks (idempotency_key, tenant) WHERE idempotency_key IS NOT NULL;
-    CREATE INDEX tasks_by_tenant ON tasks (tenant, state, seq) WHERE tenant <> '';
+    CREATE INDEX tasks_by_tenant ON tasks (tenant, seq) WHERE tenant <> '';
     CREATE INDEX tasks_by_code ON tasks (failure ->> 'code', seq) WHERE failure IS NOT NULL;
     CREATE INDEX tasks_by_end ON tasks (finished_at) WHERE finished_at IS NOT NULL;
     CREATE TABLE purged (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE garbage (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    INSERT INTO meta VALUES ('commits', 0), ('last_seq', 0);
+    INSERT INTO meta VALUES ('commits', 0), ('last_seq', 0), ('store', abs(random()));
     """,
 )
 
@@ -105,6 +106,7 @@ class Remains:
     last_seq: int
     purged: Mapping[State, int]
     garbage: Collection[str]
+    store: int
 
 
 class Journal:
@@ -202,6 +204,8 @@ class Journal:
             execute.execute(_RAISE_META, ("last_seq", remains.last_seq))
             execute.executemany(_ADD_PURGED, remains.purged.items())
             execute.executemany(_ADD_GARBAGE, ((key,) for key in remains.garbage))
+            if remains.store:
+                execute.execute("UPDATE meta SET value = ? WHERE key = 'store'", (remains.store,))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -260,7 +264,7 @@ class Journal:
             where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
             parameters += wanted.states
         for condition, value in (
-            ("tenant = ?", wanted.tenant),
+            ("tenant = ? AND tenant <> ''" if wanted.tenant else "tenant = ?", wanted.tenant),
             ("failure IS NOT NULL AND failure ->> 'code' = ?", wanted.code),
             ("finished_at < ?", wanted.finished_before),
         ):
@@ -288,6 +292,11 @@ class Journal:
         except ValueError as error:
             raise JournalCorruptError(FILE, str(error)) from error
         return counts
+
+    def store(self) -> int:
+        """Return the number by which this journal signs the blob store that it uses."""
+        ((store,),) = self._rows("SELECT value FROM meta WHERE key = 'store'")
+        return int(store)
 
     def next_seq(self) -> int:
         """Return the ``seq`` for the next task; the sequence of a task never comes twice."""

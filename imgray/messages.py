@@ -4,7 +4,7 @@ Every call may be lost, answered and the answer lost, repeated or overtaken:
 
 * Outcomes are repeated until a reply confirms them; the lease token makes the second one a no-op.
 * ``seq`` numbers the calls of a worker. A repeated or overtaken call grants nothing new.
-* ``received`` is the highest reply that arrived. Grants of later replies may have been lost, so they are sent again.
+* ``received`` is the token of the latest grant that arrived. Later ones may have been lost, so they are sent again.
 * ``held`` lists the tokens the worker works on: it renews their leases, and the reply names those that are void.
 * A newer call ends the waiting of the one before.
 """
@@ -114,14 +114,10 @@ class Statistics:
     ``events`` (transitions made) and ``refused`` (reports with a stale token) are counted since the Master started.
     """
 
+    submitted: int
     tasks: Mapping[State, int]
     events: Mapping[Event, int]
     refused: int
     live_bytes: int
     workers: int
     started_at: float
-
-    @property
-    def submitted(self) -> int:
-        """How many tasks were ever submitted."""
-        return sum(self.tasks.values())

@@ -27,6 +27,7 @@ from imgray.errors import BadArgumentError, PipelineError, TooManyPixelsError, U
 from imgray.operations import CATALOGUE, Convert, Operation
 
 MAX_STEPS = 64
+MAX_TEXT = 8192
 """Most operations in one pipeline."""
 
 _BARE = re.compile(r'[^\s/,="]+')
@@ -126,7 +127,9 @@ def _convert_to(fmt: str) -> Convert:
 
 @functools.lru_cache(maxsize=1024)
 def _parse(text: str) -> tuple[Operation, ...]:
-    """Parse; a service sees few different pipelines, many times each."""
+    """Parse; a service sees few different pipelines, many times each. What is refused is not remembered."""
+    if len(text) > MAX_TEXT:
+        raise PipelineError(f"The pipeline is {len(text):,} characters long; the limit is {MAX_TEXT:,}.")
     return tuple(_steps(_Cursor(text))) if text else ()
 
 

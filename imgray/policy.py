@@ -16,6 +16,7 @@ class Policy:
     max_attempts: int
     max_live_tasks: int
     max_live_bytes: int
+    batch_bytes: int
     lease_s: float
     idempotency_s: float
     backoff: Backoff
@@ -27,6 +28,7 @@ class Policy:
             max_attempts=settings.max_attempts,
             max_live_tasks=settings.max_live_tasks,
             max_live_bytes=settings.max_live_bytes,
+            batch_bytes=settings.batch_bytes,
             lease_s=settings.lease_s,
             idempotency_s=settings.idempotency_s,
             backoff=Backoff(settings.retry_base_s, settings.retry_cap_s),

@@ -24,7 +24,7 @@ from imgray.task import (
 
 COLUMNS = (
     "seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at", "state", "ready_at", "attempts",
-    "alone", "token", "worker", "leased_at", "expires_at", "finished_at", "outputs", "failure", "history",
+    "alone", "token", "worker", "node", "leased_at", "expires_at", "finished_at", "outputs", "failure", "history",
 )  # fmt: skip
 FIXED = frozenset({"seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at"})
 """Columns that never change once a task is accepted."""
@@ -52,6 +52,7 @@ def row_of(task: Task) -> tuple[Any, ...]:
         task.alone,
         task.token,
         task.lease.worker if task.lease else None,
+        task.lease.node if task.lease else None,
         task.lease.leased_at if task.lease else None,
         task.expires_at,
         task.finished_at,
@@ -68,7 +69,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
         UNREADABLE: the row is damaged.
     """
     (seq, task_id, _fingerprint, _tenant, _key, spec, submitted_at, state, ready_at, attempts, alone, token, worker,
-     leased_at, expires_at, finished_at, outputs, failure, history) = row  # fmt: skip
+     node, leased_at, expires_at, finished_at, outputs, failure, history) = row  # fmt: skip
     return Task(
         spec=_spec(task_id, json.loads(spec)),
         seq=seq,
@@ -78,7 +79,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
         attempts=attempts,
         alone=bool(alone),
         token=token,
-        lease=Lease(token, worker, leased_at) if worker is not None else None,
+        lease=Lease(token, worker, leased_at, node or "") if worker is not None else None,
         expires_at=expires_at,
         finished_at=finished_at,
         outputs=tuple(Output(**output) for output in json.loads(outputs)) if outputs != "[]" else (),

@@ -73,7 +73,7 @@ def salvage(damaged: Path, into: Path) -> Salvaged:
             epoch = max(epoch, *(task.token >> EPOCH_BITS for task in batch))
         commits = max(source.meta("commits"), Mark.noted(damaged))
         garbage = source.garbage() if readable else ()
-        journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), garbage))
+        journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), garbage, source.meta("store")))
         indexed = source.indexed()
     return Salvaged(saved, max(indexed - saved, 0) if indexed else None)
 

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     park_s: float = Field(default=15.0, gt=0, description="How long the Master holds an idle worker's pull.")
     batch_s: float = Field(default=1.0, gt=0, description="Work that a worker holds ahead, in seconds.")
     max_batch: int = Field(default=256, ge=1, description="Most tasks that a worker holds at a time.")
+    batch_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="Most uploaded images that a worker holds at a time, but for a single one.",
+    )
     call_timeout_s: float = Field(default=30.0, gt=0, description="How long a caller keeps trying to reach an actor.")
     cache_bytes: int = Field(default=256 * 2**20, ge=0, description="Blobs kept hot by Storage.")
 

@@ -42,7 +42,8 @@ def with_image(asked: Submission, source: ImageLike, *, reads_paths: bool) -> Su
         return replace(asked, data=data, pixels=pixels)
     path = Path(source).absolute()
     asked = replace(asked, label=asked.label or path.name)
-    if reads_paths and not asked.deduplicate:  # its content tells whether it is the same image, not its path
+    keyed = asked.deduplicate or asked.idempotency_key  # its content tells whether it is the same image, not its path
+    if reads_paths and not keyed:
         return replace(asked, path=str(path))
     return replace(asked, data=_read(path))
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from imgray.admission import Admission
@@ -50,14 +51,16 @@ class TaskTable:
         """
         self._policy = policy
         self._rng = rng
-        self._token = token
+        self.token = token
+        """The latest token granted."""
         self._next_seq = next_seq
         self._tasks: dict[str, Task] = {}
         self._admission = Admission(policy)
         self._dirty: dict[str, Task] = {}
         self._purged: dict[str, Task] = {}  # until the journal has purged them too
         self._counts: Counter[State] = Counter(counts)  # of all tasks ever, the forgotten ones too
-        self._live_bytes = 0
+        self.live_bytes = 0
+        """How large the inputs of the live tasks are together."""
         self._ready = FairQueue()  # may hold tasks that were cancelled meanwhile
         self._delays: Timers[str] = Timers()  # until a queued task is ready
         self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
@@ -67,11 +70,6 @@ class TaskTable:
         """Transitions made by this table."""
 
     # Reading
-
-    @property
-    def token(self) -> int:
-        """The latest token granted."""
-        return self._token
 
     @property
     def dirty(self) -> bool:
@@ -92,9 +90,9 @@ class TaskTable:
         return self._counts[State.QUEUED] + self._counts[State.LEASED]
 
     @property
-    def live_bytes(self) -> int:
-        """How large the inputs of the live tasks are together."""
-        return self._live_bytes
+    def submitted(self) -> int:
+        """How many tasks were ever accepted, counted on its own: by the numbers given to them."""
+        return self._next_seq - 1
 
     def ready(self, now: float) -> int:
         """Estimate how many tasks can be leased now (cancelled ones may be counted)."""
@@ -124,11 +122,11 @@ class TaskTable:
         earlier = [task for task in finished if task.id not in self._purged]
         try:
             answers, new = self._admission.sort(specs, self._tasks, earlier, now)
-            self._admission.check_room(new, self.live, self._live_bytes)
+            self._admission.check_room(new, self.live, self.live_bytes)
         except ImgrayError as error:  # their inputs will be deleted: no call that was overtaken may bring them in
-            known = {*self._tasks, *(task.id for task in earlier)}
+            known = {task.id for task in earlier}
             for spec in specs:
-                if spec.id not in known:
+                if spec.id not in known and spec.id not in self._tasks:
                     self._admission.refuse(spec.id, error, now)
             raise
         for spec in new:
@@ -145,7 +143,7 @@ class TaskTable:
             self._push(task)
         return [self._tasks[answer] if isinstance(answer, str) else answer for answer in answers]
 
-    def lease(self, worker: str, want: int, now: float) -> list[Task]:
+    def lease(self, worker: str, want: int, now: float, node: str = "") -> list[Task]:
         """Grant up to ``want`` ready tasks, in fair order; one to be run alone only to a worker that holds nothing."""
         self._wake(now)
         granted: list[Task] = []
@@ -158,10 +156,10 @@ class TaskTable:
                 ):  # put off since it was ready, or the clock went back
                     self._delays.set(task_id, task.ready_at)
                 continue
-            if self.leases.of(worker) and (task.alone or self._holds_alone(worker)):
+            if not self._fits(worker, task):
                 break
             self._ready.take()
-            granted.append(self._grant(task, worker, now))
+            granted.append(self._grant(task, Lease(self.token + 1, worker, now, node), now))
         return granted
 
     def renew(self, worker: str, tokens: Iterable[int], now: float) -> None:
@@ -222,7 +220,7 @@ class TaskTable:
         task = self._latest(task)
         if task.state is not State.FAILED:
             return task
-        self._admission.check_room([task.spec], self.live, self._live_bytes)
+        self._admission.check_room([task.spec], self.live, self.live_bytes)
         changes = {"attempts": 0, "ready_at": now, "failure": None, "finished_at": None, "expires_at": None}
         return self._move(task, Event.REDRIVE, now, **changes)
 
@@ -246,10 +244,15 @@ class TaskTable:
         return True
 
     def reap(self, now: float) -> list[Task]:
-        """End the attempts whose lease is over and the tasks whose deadline has passed; wake the delayed ones."""
+        """End what has lost its lease (of a worker's, the oldest ran: see `lose_worker`) or passed its deadline."""
         self._wake(now)
         expired = Failure.of(LeaseExpiredError())
-        ended = [self._fail(self._tasks[task_id], expired, now, alone=True) for task_id in self.leases.due(now)]
+        due = [self._tasks[task_id] for task_id in self.leases.due(now)]
+        began = {token for task in due if task.lease for token in islice(self.leases.of(task.lease.worker), 1)}
+        ended = [
+            self._fail(task, expired, now, alone=True) if task.token in began else self._release(task, now)
+            for task in due
+        ]
         for task_id in self._deadlines.due(now):
             late = Failure.of(DeadlinePassedError(task_id))
             ended.append(self._move(self._tasks[task_id], Event.EXPIRE, now, failure=late, finished_at=now))
@@ -289,6 +292,11 @@ class TaskTable:
             else:
                 self._push(task)
 
+    def take_over(self, before: TaskTable) -> None:
+        """Keep what another table knew that is in no journal: what was refused of late, and the counted events."""
+        self.events = before.events
+        self._admission.take_over(before._admission)
+
     def drain(self) -> Changes:
         """Return what has changed since the last call."""
         changes = Changes(list(self._dirty.values()), list(self._purged.values()))
@@ -311,13 +319,12 @@ class TaskTable:
         if task.lease is not None:
             self.leases.end(task.lease)
             if event is not Event.RELEASE:
-                attempt = Attempt(
-                    task.attempts, task.lease.worker, task.lease.leased_at, now, event, changes.get("failure")
-                )
+                lease, failure = task.lease, changes.get("failure")
+                attempt = Attempt(task.attempts, lease.worker, lease.leased_at, now, event, failure, lease.node)
                 changes["history"] = (*task.history, attempt)
         moved = replace(task, state=state, **{"lease": None, **changes})
         self._counts[task.state] -= 1
-        self._live_bytes -= 0 if task.state.finished else task.spec.size_bytes
+        self.live_bytes -= 0 if task.state.finished else task.spec.size_bytes
         self._put(moved)
         if state is State.QUEUED:
             self._delays.set(moved.id, moved.ready_at)
@@ -325,9 +332,8 @@ class TaskTable:
             self._delays.stop(moved.id)
         return moved
 
-    def _grant(self, task: Task, worker: str, now: float) -> Task:
-        self._token += 1
-        lease = Lease(self._token, worker, now)
+    def _grant(self, task: Task, lease: Lease, now: float) -> Task:
+        self.token = lease.token
         leased = self._move(task, Event.LEASE, now, lease=lease, token=lease.token, attempts=task.attempts + 1)
         self.leases.begin(task.id, lease, now + self._policy.lease_s)
         return leased
@@ -352,7 +358,7 @@ class TaskTable:
         if task.state.finished:
             self._deadlines.stop(task.id)
             return
-        self._live_bytes += task.spec.size_bytes
+        self.live_bytes += task.spec.size_bytes
         if task.expires_at is not None:
             self._deadlines.set(task.id, task.expires_at)
 
@@ -370,8 +376,11 @@ class TaskTable:
                 if task.state is State.QUEUED and task.ready_at <= now:
                     self._push(task)
 
-    def _holds_alone(self, worker: str) -> bool:
-        return any(self._tasks[task_id].alone for task_id in self.leases.of(worker).values())
+    def _fits(self, worker: str, task: Task) -> bool:
+        """Say whether a worker may have a task beside what it holds."""
+        held = [self._tasks[task_id] for task_id in self.leases.of(worker).values()]
+        size_bytes = sum(one.spec.size_bytes for one in (task, *held))
+        return not held or not (any(one.alone for one in (task, *held)) or size_bytes > self._policy.batch_bytes)
 
     def _known(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)

@@ -23,10 +23,11 @@ from imgray.errors import ImgrayError
 
 INPUTS = "inputs"
 OUTPUTS = "outputs"
-"""First parts of blob keys."""
+STORES = "stores"
+"""First parts of blob keys; the last is that of the signatures which journals leave in the stores that they use."""
 
-CONTENT_KEY = "sha256:"
-"""How an idempotency key begins that was made of the content."""
+CONTENT_KEY = "\x1fsha256:"
+"""How an idempotency key begins that was made of the content; no caller can send one that does."""
 
 DEFAULT_OUTPUT = "image"
 """Name of the output of a task that was submitted with one unnamed pipeline."""
@@ -175,6 +176,7 @@ class Attempt:
     ended_at: float
     ending: Event
     failure: Failure | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class Lease:
     token: int
     worker: str
     leased_at: float
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

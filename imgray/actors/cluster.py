@@ -21,6 +21,7 @@ from imgray.actors.remote import (
     WorkerActor,
     remote_gateway,
 )
+from imgray.blobs import BlobStore
 from imgray.errors import PassingError, ServiceError
 from imgray.gateway import Gateway
 from imgray.journal import HANDOVER_S, Journal
@@ -93,12 +94,13 @@ def pool_size(settings: Settings) -> int:
 
 
 def check_data(settings: Settings) -> None:
-    """See that the journal can be opened, here, where the error can be shown to whoever starts the service.
+    """See that journal and blobs can be used, here, where the error can be shown to whoever starts the service.
 
     Raises:
-        SetupError, JournalError: it cannot.
+        SetupError, JournalError, StorageUnavailableError: they cannot.
     """
     Journal.open(settings.data_folder, HANDOVER_S).close()
+    BlobStore(settings.blobs_url)
 
 
 async def wait_until_ready(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from imgray.crash import crash_point
 from imgray.errors import ImgrayError
 from imgray.ports import StoragePort
 from imgray.settings import Settings
+from imgray.task import STORES
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Janitor:
         self._idempotency_s = settings.idempotency_s
         self._clock = clock
         self._wanted = asyncio.Event()
+        self._signed = False
 
     def wake(self) -> None:
         """Say that there is garbage."""
@@ -49,12 +51,20 @@ class Janitor:
                 if self._ttl_s:
                     await self._expire()
                 await self._collect()
+                await self._sign()  # last: a disk that is full must first be emptied
             except ImgrayError as error:  # the next round will find the same
                 log.warning("action=retry %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(period_s):
                     await self._wanted.wait()
             self._wanted.clear()
+
+    async def _sign(self) -> None:
+        """Leave a blob that tells whose the store is: nobody may take these blobs for orphans of another journal."""
+        if not self._signed:
+            store = await self._ledger.in_journal(lambda journal: journal.store())
+            await self._storage.put({f"{STORES}/{store:x}": b"imgray"})
+            self._signed = True
 
     async def _expire(self) -> None:
         """Purge what finished longer ago than results are kept, unless its idempotency key is kept longer."""

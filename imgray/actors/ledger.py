@@ -22,6 +22,7 @@ from imgray.task import Task, TaskSpec
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+_PAUSE_S = 0.2  # after a commit that failed, so that a full disk does not keep the Master busy
 _LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
 
 
@@ -68,7 +69,7 @@ class Ledger:
         self._alarm: asyncio.TimerHandle | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(self._journal.close)  # or else a damaged journal could not be repaired from this process
-            self.table = self._load(self._journal.epoch << EPOCH_BITS)
+            self.table = self._load(self._journal)(self._journal.epoch << EPOCH_BITS, clock())
             """Changes its identity when a commit fails: do not keep it over an ``await``."""
             undo.pop_all()
         self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
@@ -106,11 +107,14 @@ class Ledger:
 
     async def read(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, live or finished, None for unknown ones."""
-        found = {task_id: self.table.get(task_id) for task_id in ids}
-        missing = [task_id for task_id, task in found.items() if task is None]
-        if missing:
-            found |= await self.in_journal(lambda journal: dict(journal.get(missing)))
-        return [found[task_id] for task_id in ids]
+        while True:
+            table = self.table
+            found = {task_id: table.get(task_id) for task_id in ids}
+            missing = [task_id for task_id, task in found.items() if task is None]
+            if missing:
+                found |= await self.in_journal(lambda journal, missing=missing: dict(journal.get(missing)))  # type: ignore[misc]
+            if table is self.table:  # else a commit has failed, and what the table said has not happened
+                return [found[task_id] for task_id in ids]
 
     async def submitted_before(self, specs: Sequence[TaskSpec]) -> list[Task]:
         """Return the tasks in the journal that have the id or the idempotency key of a submission."""
@@ -124,12 +128,16 @@ class Ledger:
         """Call the journal in its own thread."""
         return await asyncio.get_running_loop().run_in_executor(self._io, call, self._journal)
 
-    def _load(self, token: int) -> TaskTable:
-        """Make the table that the journal describes; ``token`` was the last one granted."""
-        jitter = random.Random()  # noqa: S311
-        table = TaskTable(self._policy, token, self._journal.next_seq(), self._journal.counts(), jitter)
-        table.restore(self._journal.live(), self._clock())
-        return table
+    def _load(self, journal: Journal) -> Callable[[int, float], TaskTable]:
+        """Read what a table needs; return what makes it, of the last token granted and the time."""
+        next_seq, counts, live = journal.next_seq(), journal.counts(), list(journal.live())
+
+        def make(token: int, now: float) -> TaskTable:
+            table = TaskTable(self._policy, token, next_seq, counts, random.Random())  # noqa: S311  # jitter
+            table.restore(live, now)
+            return table
+
+        return make
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -141,7 +149,8 @@ class Ledger:
                 if dirty:
                     await self.in_journal(lambda journal, changes=changes: journal.write(changes))  # type: ignore[misc]
             except JournalError as error:
-                self._undo(error, waiting)
+                await self._undo(error, waiting)
+                await asyncio.sleep(_PAUSE_S)
                 continue
             self.table.forget(changes)
             self._clean = not self.table.dirty and not self._waiting
@@ -150,14 +159,14 @@ class Ledger:
                     written.set_result(None)
             self._listener.on_disk(changes.tasks)
 
-    def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
+    async def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
         """Return to what the journal holds; everyone who counts on more is told that it failed."""
         log.error("action=undo %s", error)
+        make = await self.in_journal(self._load)
         waiting += self._waiting
         self._waiting = []
-        events = self.table.events
-        self.table = self._load(self.table.token)
-        self.table.events = events
+        before, self.table = self.table, make(self.table.token, self._clock())
+        self.table.take_over(before)
         self._clean = True
         for written in waiting:
             if not written.done():

@@ -203,6 +203,7 @@ class Master:
         """Count, all at one moment."""
         self._sweep()
         counted = Statistics(
+            submitted=self._table.submitted,
             tasks=self._table.counts(),
             events=dict(self._table.events),
             refused=self._refused,
@@ -224,6 +225,9 @@ class Master:
     async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """Enter a worker. Leases of its that it does not hold were granted in a reply that it never got."""
         now = self._clock()
+        known = self._roster.get(info.id)
+        if known is not None and seq < known.seq:  # it was overtaken: what it says is of before
+            return
         self._roster.register(info, seq, now)
         self._watch_over(info.id)
         self._table.give_back(info.id, set(held), now)
@@ -246,6 +250,7 @@ class Master:
         refused = [outcome.token for outcome in request.outcomes if not await self._settle(member, outcome, now)]
         self._refused += len(refused)
         if self._roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
+            self._decided()
             return Reply(request.seq, unknown=True)
         if member.advance(request.seq, request.received):
             self._unpark(request.worker)
@@ -253,13 +258,14 @@ class Master:
             if not (granted or member.unreceived or request.outcomes or self._void(request)):
                 await self._park(request)
         self._decided()
-        grants = member.grants()  # those that the next commit has: a newer call may bring more
+        grants = list(member.unreceived)  # those that the next commit has: a newer call may bring more
         await self._ledger.committed()
         if self._roster.get(request.worker) is not member:
             return Reply(request.seq, unknown=True)
         valid = set(self._table.leases.of(request.worker))
-        grants = tuple(grant for grant in grants if grant.token in valid)
-        return Reply(request.seq, grants, (*refused, *self._void(request)))
+        return Reply(
+            request.seq, tuple(grant for grant in grants if grant.token in valid), (*refused, *self._void(request))
+        )
 
     def _void(self, request: Exchange) -> list[int]:
         """List the tokens that a worker holds, and does not report, but that are no longer its."""
@@ -292,9 +298,9 @@ class Master:
         """Lease work to a worker: no more than a fair share, so that the last tasks are spread over all."""
         now = self._clock()
         share = -(-self._table.ready(now) // (2 * len(self._roster)))
-        tasks = self._table.lease(member.info.id, min(want, share), now)
+        tasks = self._table.lease(member.info.id, min(want, share), now, member.info.node)
         if tasks:
-            member.grant(member.seq, [Grant(task.spec, task.token, task.attempts) for task in tasks])
+            member.unreceived += [Grant(task.spec, task.token, task.attempts) for task in tasks]
         return bool(tasks)
 
     async def _park(self, request: Exchange) -> None:
@@ -344,6 +350,7 @@ class Master:
         for worker in silent:
             self._roster.remove(worker)
             self._unpark(worker)
+            self._table.give_back(worker, frozenset(), self._clock())
         self._decided()
 
     def on_disk(self, tasks: Sequence[Task]) -> None:

@@ -6,11 +6,14 @@ Actors are detached and found by name in the namespace `NAMESPACE`; that is all 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,14 +26,18 @@ from imgray.actors.worker import Worker
 from imgray.blobs import BlobStore
 from imgray.errors import ImgrayError
 from imgray.gateway import Gateway
+from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import WorkerInfo
-from imgray.ports import STORAGE, RemoteMaster, RemoteStorage, UnansweredError
+from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, UnansweredError
 from imgray.settings import Settings
 from imgray.version import __version__
+
+log = logging.getLogger(__name__)
 
 NAMESPACE = "imgray"
 WORKER_PREFIX = "worker-"
 
+_REFUSED_S = 1.0  # how long a part that cannot start waits before it ends, so that it is not tried all the time
 _CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
 _PENDING_S = 3.0  # a call that was pending for so long had been received
@@ -42,15 +49,19 @@ class MasterActor(Master):
     """The Master as an actor."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, RemoteStorage(RayTransport(), settings), _outlive)
-        self._ledger.committer.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
+        storage = RemoteStorage(RayTransport(), settings)
+        with _ending_when_refused(MASTER):
+            super().__init__(settings, storage, _outlive, open_journal=partial(Journal.open, wait_s=HANDOVER_S))
+        for loop in (self._ledger.committer, self._cleaning):
+            loop.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
 
 
 class StorageActor(Storage[Any]):
     """Storage as an actor: what is hot and large lies in Ray's object store."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes, _keep)
+        with _ending_when_refused(STORAGE):
+            super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes, _keep)
 
     async def put_parts(self, sizes: Mapping[str, int], *parts: bytes) -> None:
         """Store blobs that come one after the other, cut into parts that are small enough to travel in the message.
@@ -86,6 +97,17 @@ class WorkerActor:
         """Never answer while the worker with this id lives; answer at once when another has taken its place."""
         while worker_id == self._info.id:
             await asyncio.Event().wait()
+
+
+@contextmanager
+def _ending_when_refused(part: str) -> Iterator[None]:
+    """End this process when a disk refuses to have it start: Ray starts another, but never one whose start raised."""
+    try:
+        yield
+    except ImgrayError as error:
+        log.error("action=end part=%s %s: %s", part, error.code, error)  # noqa: TRY400  # the sentence says it all
+        time.sleep(_REFUSED_S)
+        os._exit(1)
 
 
 def _keep(data: Buffer) -> Any:  # noqa: ANN401  # bytes, or a ref to them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from imgray.messages import Grant, WorkerInfo, WorkerView
@@ -12,32 +11,24 @@ from imgray.messages import Grant, WorkerInfo, WorkerView
 class Member:
     """A registered worker.
 
-    ``seq`` is its latest call; ``unreceived`` are the grants of replies that it has not yet said it received.
+    ``seq`` is its latest call; ``unreceived`` are the grants that it has not yet said it received.
     """
 
     info: WorkerInfo
     registered_at: float
     last_seen_at: float
     seq: int = 0
-    unreceived: dict[int, list[Grant]] = field(default_factory=dict)
+    unreceived: list[Grant] = field(default_factory=list)
     succeeded: int = 0
     failed: int = 0
 
     def advance(self, seq: int, received: int) -> bool:
         """Note a call; return False when it is a repetition, or was overtaken by a later one."""
-        self.unreceived = {number: grants for number, grants in self.unreceived.items() if number > received}
+        self.unreceived = [grant for grant in self.unreceived if grant.token > received]
         if seq <= self.seq:
             return False
         self.seq = seq
         return True
-
-    def grant(self, seq: int, grants: Iterable[Grant]) -> None:
-        """Note what the reply to a call will bring."""
-        self.unreceived.setdefault(seq, []).extend(grants)
-
-    def grants(self) -> tuple[Grant, ...]:
-        """List everything that the worker may not have received yet."""
-        return tuple(grant for _, grants in sorted(self.unreceived.items()) for grant in grants)
 
 
 class Roster:

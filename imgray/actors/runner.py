@@ -21,6 +21,7 @@ from imgray.task import Failure
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 2**20  # how much asyncio buffers of a runner's results
+_START_LIMIT_S = 60.0  # how long a process may take until it is ready
 _END_GRACE_S = 1.0  # how long a process may live without its pipe
 _KILL_GRACE_S = 10.0  # how long a killed process may take to be gone
 _DROP_GRACE_S = 2.0  # how long a dropped attempt may go on to the end of its operation before its process is ended
@@ -157,7 +158,9 @@ class Supervisor:
             self._timer.cancel()
             self._timer = None
         token = self._running
-        if token is not None:
+        if not self.ready:
+            self._timer = asyncio.get_running_loop().call_later(_START_LIMIT_S, self._kill)
+        elif token is not None:
             self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._end_hung, token)
 
     def _end_hung(self, token: int) -> None:

@@ -101,7 +101,7 @@ class Worker:
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
         self._registered = False
-        self._seq = self._received = self._newest = 0
+        self._seq = self._newest = 0
         self._mean_s: float | None = None
         self._produced = asyncio.Event()  # there are results to store
         self._hungry = asyncio.Event()  # little is left to do
@@ -167,7 +167,7 @@ class Worker:
         request = Exchange(
             worker=self.info.id,
             seq=self._seq,
-            received=self._received,
+            received=self._newest,
             held=tuple(self._held),
             outcomes=outcomes,
             want=self._want(),
@@ -178,7 +178,6 @@ class Worker:
         if reply.unknown:
             self._registered = False
             return
-        self._received = max(self._received, reply.seq)
         for outcome in confirmed:
             self._outcomes.pop(outcome.token, None)
             self._held.pop(outcome.token, None)
@@ -294,6 +293,8 @@ class Worker:
             held = self._held.get(result.token)
             if held is not None:
                 self._outcomes[result.token] = _outcome(held.spec.id, result)
+            elif keys := [product.output.key for product in result.products if product.output.key]:
+                self._group.create_task(self._discard(keys))  # cancelled, or given to another, while they were stored
 
 
 def _outcome(task_id: str, result: Result) -> Outcome:

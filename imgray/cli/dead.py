@@ -74,7 +74,7 @@ def _chooses(command: Callable[..., None]) -> Callable[..., None]:
 @asks_service
 def redrive(url: str, **which: Any) -> None:  # noqa: ANN401
     """Put dead letters back in the queue: those with these IDs, or --all."""
-    _handle(url, "redrive", "put back", _bodies(**which), len(which["ids"]))
+    _handle(url, "redrive", "put back", _bodies(**which), len(set(which["ids"])))
 
 
 @dead.command()
@@ -87,7 +87,7 @@ def purge(url: str, yes: bool, **which: Any) -> None:  # noqa: ANN401, FBT001
     question = f"Remove {_described(which['code'], which['tenant'])} for good?"
     if which["everything"] and not yes and not click.confirm(question):
         raise click.exceptions.Exit(EXIT_NOT_ALL)
-    _handle(url, "purge", "removed", bodies, len(which["ids"]))
+    _handle(url, "purge", "removed", bodies, len(set(which["ids"])))
 
 
 def _letters(url: str, code: str | None, tenant: str | None, limit: int) -> Iterator[dict[str, Any]]:
@@ -110,7 +110,8 @@ def _bodies(*, ids: tuple[str, ...], everything: bool, code: str | None, tenant:
         return [{"all": True, **{name: value for name, value in given.items() if value is not None}}]
     if code is not None or tenant is not None:
         raise click.UsageError("--code and --tenant choose among --all.")
-    return [{"ids": list(ids[start : start + _AT_A_TIME])} for start in range(0, len(ids), _AT_A_TIME)]
+    each = list(dict.fromkeys(ids))
+    return [{"ids": each[start : start + _AT_A_TIME]} for start in range(0, len(each), _AT_A_TIME)]
 
 
 def _described(code: str | None, tenant: str | None) -> str:

@@ -53,14 +53,18 @@ def _facts(task: dict[str, Any]) -> Table:
     return table
 
 
+_NODE = 8  # characters of a node's id, which tell it from the others
+
+
 def _story(history: list[dict[str, Any]]) -> Table:
-    table = new_table("attempt", "worker", "began", "took", "ending", "error")
+    table = new_table("attempt", "worker", "node", "began", "took", "ending", "error")
     for attempt in history:
         took = datetime.fromisoformat(attempt["ended_at"]) - datetime.fromisoformat(attempt["leased_at"])
         error = attempt["error"]
         table.add_row(
             str(attempt["number"]),
             shown(attempt["worker"]),
+            shown(attempt["node"][:_NODE]),
             moment(attempt["leased_at"]),
             f"{took.total_seconds():.2f} s",
             attempt["ending"],

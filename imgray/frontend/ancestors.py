@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from imgray.errors import ImgrayError, RequestError, TaskNotReadyError
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.dependencies import GatewayDep, retry_after
 from imgray.frontend.uploads import check_image, read_form
 from imgray.gateway import Submission, find_output
 from imgray.pipeline import Pipeline
@@ -80,4 +80,4 @@ def _given(task_id: str) -> str:
 
 
 def _sentence(error: ImgrayError) -> Response:
-    return PlainTextResponse(str(error), error.status)
+    return PlainTextResponse(str(error), error.status, retry_after(error))

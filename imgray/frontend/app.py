@@ -18,13 +18,12 @@ from imgray.errors import (
     MasterUnavailableError,
     MethodNotAllowedError,
     NoWorkerError,
-    PassingError,
     RequestError,
     RouteNotFoundError,
     TaskError,
 )
 from imgray.frontend import ancestors, dead_letters, metrics, submissions, tasks
-from imgray.frontend.dependencies import GatewayDep, check_host
+from imgray.frontend.dependencies import GatewayDep, check_host, retry_after
 from imgray.frontend.schema import ErrorJson
 from imgray.frontend.uploads import BodyLimit
 from imgray.gateway import Gateway
@@ -34,7 +33,6 @@ from imgray.version import __version__
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 2.0
-RETRY_AFTER_S = 1
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -142,6 +140,4 @@ def _render(error: ImgrayError, headers: Mapping[str, str] | None = None) -> Res
         message=str(error).encode(errors="replace").decode(),
         task_id=error.task_id if isinstance(error, TaskError) else None,
     )
-    if isinstance(error, PassingError):
-        headers = {**(headers or {}), "Retry-After": str(RETRY_AFTER_S)}
-    return JSONResponse(body.model_dump(exclude_none=True), error.status, headers)
+    return JSONResponse(body.model_dump(exclude_none=True), error.status, {**(headers or {}), **retry_after(error)})

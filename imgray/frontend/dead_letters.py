@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -19,7 +18,6 @@ from imgray.frontend.dependencies import (
 )
 from imgray.frontend.schema import AttemptJson, TaskJson
 from imgray.gateway import MAX_HANDLED, Handled, Letters
-from imgray.messages import WorkerView
 from imgray.task import Task
 
 
@@ -29,9 +27,9 @@ class DeadLetterJson(TaskJson):
     history: list[AttemptJson]
 
     @classmethod
-    def with_history(cls, task: Task, workers: Sequence[WorkerView]) -> DeadLetterJson:
+    def with_history(cls, task: Task) -> DeadLetterJson:
         """Show a dead letter."""
-        return cls(**TaskJson.of(task).model_dump(), history=AttemptJson.of(task, workers))
+        return cls(**TaskJson.of(task).model_dump(), history=AttemptJson.of(task))
 
 
 class DeadLetterPage(BaseModel):
@@ -98,9 +96,8 @@ async def list_dead_letters(
 ) -> DeadLetterPage:
     """List the tasks that failed for good, newest first, each with the story of its attempts."""
     page = await gateway.page(Letters(tenant=tenant, code=code or None).filter, part.before, part.limit)
-    workers = await gateway.master.workers()
     return DeadLetterPage(
-        tasks=[DeadLetterJson.with_history(task, workers) for task in page.tasks],
+        tasks=[DeadLetterJson.with_history(task) for task in page.tasks],
         next_cursor=cursor_of(page.before),
     )
 

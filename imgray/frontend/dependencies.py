@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request
 
-from imgray.errors import HostNotAllowedError, RequestError
+from imgray.errors import HostNotAllowedError, ImgrayError, PassingError, RequestError
 from imgray.gateway import Gateway
 from imgray.settings import is_loopback
+
+RETRY_AFTER_S = 1
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 50
@@ -70,6 +72,11 @@ def position_of(cursor: str) -> int | None:
 def cursor_of(position: int | None) -> str | None:
     """Return the cursor for a place in a list."""
     return None if position is None else str(position)
+
+
+def retry_after(error: ImgrayError) -> dict[str, str]:
+    """Return the header that says when to try again, if that may help."""
+    return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, PassingError) else {}
 
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]

@@ -105,5 +105,8 @@ async def get_metrics(request: Request, gateway: GatewayDep) -> Response:
     """Show the metrics of this moment, in Prometheus' text format or in OpenMetrics if that is asked for."""
     registry = CollectorRegistry()
     registry.register(Books(await gateway.master.statistics()))
-    write, content_type = choose_encoder(request.headers.get("accept", ""))
+    try:
+        write, content_type = choose_encoder(request.headers.get("accept", ""))
+    except (TypeError, ValueError):  # it asks for a version that is no number
+        write, content_type = choose_encoder("")
     return Response(write(registry), media_type=content_type)

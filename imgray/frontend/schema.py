@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,21 +74,20 @@ class AttemptJson(BaseModel):
 
     number: int
     worker: str
-    node: str | None = Field(description="Where the worker runs, if it still does.")
+    node: str = Field(description="Where the worker ran; empty when that is not known.")
     leased_at: datetime
     ended_at: datetime
     ending: Event = Field(description="`ack`, `retry`, `fail`, `cancel`, `expire` (its deadline passed) or `lose`.")
     error: ErrorJson | None
 
     @classmethod
-    def of(cls, task: Task, workers: Sequence[WorkerView]) -> list[AttemptJson]:
+    def of(cls, task: Task) -> list[AttemptJson]:
         """Show the attempts of a task."""
-        nodes = {view.info.id: view.info.node for view in workers}
         return [
             cls(
                 number=attempt.number,
                 worker=attempt.worker,
-                node=nodes.get(attempt.worker),
+                node=attempt.node,
                 leased_at=_utc(attempt.leased_at),
                 ended_at=_utc(attempt.ended_at),
                 ending=attempt.ending,
@@ -111,7 +109,7 @@ class HistoryJson(BaseModel):
     attempts: list[AttemptJson]
 
     @classmethod
-    def of(cls, task: Task, workers: Sequence[WorkerView]) -> HistoryJson:
+    def of(cls, task: Task) -> HistoryJson:
         """Tell a task's story."""
         return cls(
             id=task.id,
@@ -120,7 +118,7 @@ class HistoryJson(BaseModel):
             expires_at=_utc_or_none(task.expires_at),
             finished_at=_utc_or_none(task.finished_at),
             error=_error(task.failure, task.id),
-            attempts=AttemptJson.of(task, workers),
+            attempts=AttemptJson.of(task),
         )
 
 

@@ -52,7 +52,7 @@ async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
 @router.get("/tasks/{task_id}/history", tags=["tasks"])
 async def get_history(task_id: str, gateway: GatewayDep) -> HistoryJson:
     """Tell the story of a task: each attempt that has ended, where, when and how."""
-    return HistoryJson.of(await gateway.get(task_id), await gateway.master.workers())
+    return HistoryJson.of(await gateway.get(task_id))
 
 
 @router.post("/tasks/{task_id}/redrive", tags=["tasks"])

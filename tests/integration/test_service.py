@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -123,6 +124,19 @@ def test_a_dead_master_storage_and_worker_come_back_and_nothing_is_lost(service:
         task = http.get(location, params={"wait_s": 50}).json()
         assert task["state"] == "succeeded"
         assert http.get(task["outputs"][0]["url"]).status_code == 200
+
+
+def test_a_master_that_cannot_start_at_first_is_started_again(service: Service, http: httpx.Client) -> None:
+    """Invariant 10: the disk, or whoever holds the journal, may let it in later."""
+    (pid, *_) = [pid for pid in descendants(service.process.pid) if "MasterActor" in command_line(pid)]
+    with (service.data / "lock").open("r+") as lock:
+        taking = threading.Thread(target=fcntl.flock, args=(lock, fcntl.LOCK_EX))
+        taking.start()  # waits until the Master is dead
+        os.kill(pid, signal.SIGKILL)
+        taking.join()
+        answer = http.get("/v1/status", timeout=60)  # the Master was refused once by then
+        assert (answer.status_code, answer.json()["code"]) == (503, "master_unavailable")
+    until(lambda: http.get("/v1/status", timeout=60).status_code == 200)
 
 
 def test_sigkill_of_everything_in_the_middle_of_a_hundred_uploads_loses_no_accepted_task(tmp_path: Path) -> None:

@@ -46,7 +46,6 @@ def require(claim: object, *what: object) -> None:
         raise AssertionError(" ".join(map(str, what)))
 
 
-_DISTURBED = {"worker_died", "lease_expired", "task_timeout"}  # codes of failures that a task need not have caused
 _NEXT: defaultdict[State, set[State]] = defaultdict(set)
 for (_before, _), _after in TRANSITIONS.items():
     _NEXT[_before].add(_after)
@@ -72,9 +71,11 @@ class Promise:
 class History:
     """Everything that happened in one schedule."""
 
-    def __init__(self, max_attempts: int) -> None:
+    def __init__(self, max_attempts: int, *, leases_expire: bool) -> None:
         self.disk: Disk
         self.max_attempts = max_attempts
+        self.disturbed = {"worker_died", "task_timeout", *(["lease_expired"] if leases_expire else [])}
+        """Codes of failures that a task need not have caused."""
         self.promises: dict[str, Promise] = {}
         self.keys: dict[str, str] = {}
         self.versions: defaultdict[str, list[Task]] = defaultdict(list)
@@ -202,13 +203,13 @@ class History:
             case _, Kind.GOOD:
                 charged = {attempt.failure.code for attempt in task.history if attempt.failure}
                 require(
-                    code == "deadline_passed" or charged <= {"deadline_passed", *_DISTURBED},
+                    code == "deadline_passed" or charged <= {"deadline_passed", *self.disturbed},
                     *(task.id, "was good and failed:", task.failure, charged),
                 )
             case _, Kind.BAD:
-                require(code in {"image_corrupt", "deadline_passed", *_DISTURBED}, task.id, code)
+                require(code in {"image_corrupt", "deadline_passed", *self.disturbed}, task.id, code)
             case _:
-                require(code in {"deadline_passed", *_DISTURBED}, task.id, code)
+                require(code in {"deadline_passed", *self.disturbed}, task.id, code)
 
 
 def input_key_of(task: Task) -> str:

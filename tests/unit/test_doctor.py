@@ -241,6 +241,39 @@ async def test_the_wrong_blob_store_is_not_taken_for_one_that_lost_everything(tm
 # The journal itself
 
 
+async def test_what_cannot_be_made_again_is_kept_as_far_as_it_is_there(tmp_path: Path, png: bytes) -> None:
+    async with cluster(tmp_path) as made:
+        (task,) = await made.gateway.submit([Submission({"a": SWAP, "b": SWAP}, data=png)])
+        task = await made.gateway.wait(task.id, WAIT_S)
+    first, second = (output.key or "" for output in task.outputs)
+    blob(tmp_path, first).unlink()
+    blob(tmp_path, input_key(task.id)).unlink()
+    report = look(tmp_path, repair=True)
+    assert (kinds(report), report.problems) == ([Kind.NOT_REDRIVABLE], 0)
+    assert blob(tmp_path, second).exists()
+
+
+async def test_blobs_of_another_journal_in_the_same_store_are_kept(tmp_path: Path, png: bytes) -> None:
+    store: dict[str, Any] = {"blobs": (tmp_path / "blobs").as_uri()}
+    for name in ("one", "two"):
+        async with cluster(tmp_path / name, **store) as made:
+            await made.gateway.wait((await submit(made, png)).id, WAIT_S)
+    before = content(tmp_path / "blobs")
+    settings = Settings(data=tmp_path / "one", call_timeout_s=1e-6, **store)
+    report = examine(settings, lambda *_: None, repair=True)
+    assert (set(kinds(report)), report.problems) == ({Kind.EVIDENCE}, 0)
+    assert content(tmp_path / "blobs") == before
+
+
+async def test_a_store_that_only_another_journal_has_signed_is_the_wrong_one(tmp_path: Path, png: bytes) -> None:
+    for name in ("one", "two"):
+        async with cluster(tmp_path / name) as made:
+            await made.gateway.wait((await submit(made, png)).id, WAIT_S)
+    settings = Settings(data=tmp_path / "one", blobs=(tmp_path / "two" / "blobs").as_uri())
+    with pytest.raises(BadSettingError, match="another journal"):
+        examine(settings, lambda *_: None, repair=True)
+
+
 def crash(data: Path, after: Path) -> Path:
     """Copy the folder of a running cluster, as a power cut would leave it."""
     return Path(shutil.copytree(data, after))

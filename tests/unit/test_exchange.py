@@ -52,7 +52,30 @@ async def test_a_call_repeated_grants_nothing_new_and_brings_what_was_lost(tmp_p
         assert (await hand.call(1)).grants == first.grants
         later = await hand.call(2, received=0, want=0)
         assert later.grants == first.grants
-        assert (await hand.call(3, received=2, want=0, held=(first.grants[0].token,))).grants == ()
+        token = first.grants[0].token
+        assert (await hand.call(3, received=token, want=0, held=(token,))).grants == ()
+
+
+async def test_a_grant_to_the_waiting_call_is_not_taken_for_heard_because_a_repetition_was_answered(
+    tmp_path: Path, png: bytes
+) -> None:
+    """Invariant 11: call 1 waits, its repetition is answered at once, and only then is there work."""
+    async with by_hand(tmp_path) as (made, hand):
+        waiting = asyncio.ensure_future(hand.call(1))
+        await asyncio.sleep(0)
+        assert (await hand.call(1)).grants == ()
+        await submit(made, png)
+        granted = (await waiting).grants  # which the worker never hears: it has had its answer
+        assert (await hand.call(2)).grants == granted
+
+
+async def test_a_registration_that_was_overtaken_takes_nothing_back(tmp_path: Path, png: bytes) -> None:
+    """Invariant 11."""
+    async with by_hand(tmp_path) as (made, hand):
+        task = await submit(made, png)
+        await hand.call(5)
+        await made.master.register(hand.info, (), 0)
+        assert (await made.gateway.get(task.id)).state is State.LEASED
 
 
 async def test_an_outcome_repeated_counts_once_and_a_stale_one_is_void(tmp_path: Path, png: bytes) -> None:
@@ -62,9 +85,11 @@ async def test_an_outcome_repeated_counts_once_and_a_stale_one_is_void(tmp_path:
         (grant,) = (await hand.call(1)).grants
         done = Ack(task.id, grant.token, ())
         for seq in (2, 3, 3):
-            assert (await hand.call(seq, received=seq - 1, want=0, held=(grant.token,), outcomes=(done,))).void == ()
+            assert (
+                await hand.call(seq, received=grant.token, want=0, held=(grant.token,), outcomes=(done,))
+            ).void == ()
         stale = Ack(task.id, grant.token - 1, ())
-        assert (await hand.call(4, received=3, want=0, outcomes=(stale,))).void == (stale.token,)
+        assert (await hand.call(4, received=grant.token, want=0, outcomes=(stale,))).void == (stale.token,)
         statistics = await made.master.statistics()
         assert (statistics.tasks[State.SUCCEEDED], statistics.refused) == (1, 1)
 
@@ -83,7 +108,8 @@ async def test_a_newer_call_ends_the_waiting_of_the_one_before(tmp_path: Path) -
 async def test_a_worker_that_registers_again_keeps_what_it_holds_and_nothing_else(tmp_path: Path, png: bytes) -> None:
     async with by_hand(tmp_path) as (made, hand):
         tasks = [await submit(made, png) for _ in range(4)]
-        grants = [*(await hand.call(1, want=2)).grants, *(await hand.call(2, received=1, want=1)).grants]
+        grants = list((await hand.call(1, want=2)).grants)
+        grants += (await hand.call(2, received=grants[-1].token, want=1)).grants
         assert len(grants) >= 2
         await made.master.register(hand.info, (grants[0].token,), 2)
         states = [(await made.gateway.get(task.id)).state for task in tasks]
@@ -113,7 +139,7 @@ async def test_a_cancel_between_two_calls_is_told_at_once(tmp_path: Path, png: b
         task = await submit(made, png)
         (grant,) = (await hand.call(1)).grants
         await made.gateway.cancel(task.id)
-        reply = await asyncio.wait_for(hand.call(2, received=1, want=0, held=(grant.token,)), 0.15)
+        reply = await asyncio.wait_for(hand.call(2, received=grant.token, want=0, held=(grant.token,)), 0.15)
         assert (reply.void, reply.grants) == ((grant.token,), ())
 
 

@@ -283,3 +283,11 @@ async def test_a_defect_answers_like_every_error(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr("imgray.gateway.Gateway.get", broken)
         answer = await client.get("/v1/tasks/x")
     assert (answer.status_code, answer.json()["code"]) == (500, ImgrayError.code)
+
+
+async def test_the_ancestors_routes_too_say_when_to_try_again(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path, max_live_tasks=1) as client:
+        slow = await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)
+        full = await client.post("/submitTask", files={"uploadfile": ("a.png", png)})
+        assert (full.status_code, full.headers.get("retry-after")) == (429, "1")
+        await client.delete(slow.headers["location"])

@@ -110,3 +110,10 @@ async def test_openmetrics_are_given_to_whoever_asks_for_them(tmp_path: Path) ->
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = parse_openmetrics(answer.text)  # type: ignore[no-untyped-call]
     assert {family.name for family in families} == {metric.name.removesuffix("_total") for metric in metrics.METRICS}
+
+
+@pytest.mark.parametrize("version", ["abc", ".", ""])
+async def test_an_odd_accept_gets_the_usual_format(tmp_path: Path, version: str) -> None:
+    async with http(tmp_path) as client:
+        answer = await client.get("/metrics", headers={"Accept": f"application/openmetrics-text; version={version}"})
+        assert (answer.status_code, "imgray_tasks_submitted_total" in answer.text) == (200, True)

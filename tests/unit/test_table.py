@@ -38,7 +38,13 @@ from imgray.task import (
 )
 
 POLICY = Policy(
-    max_attempts=3, max_live_tasks=50, max_live_bytes=1000, lease_s=60, idempotency_s=500, backoff=Backoff(1, 8)
+    max_attempts=3,
+    max_live_tasks=50,
+    max_live_bytes=1000,
+    batch_bytes=100,
+    lease_s=60,
+    idempotency_s=500,
+    backoff=Backoff(1, 8),
 )
 PASSING = Failure("worker_died", 500, "It died.", passing=True)
 FINAL = Failure("image_corrupt", 422, "It is corrupt.")
@@ -272,6 +278,24 @@ def test_renewed_leases_live_on_and_others_expire() -> None:
     assert [task.id for task in table.reap(NOW + 101)] == [kept.id]
 
 
+def test_of_a_silent_workers_tasks_only_the_one_that_ran_is_charged() -> None:
+    """Invariant 6."""
+    table = new_table()
+    table.submit([spec(number) for number in range(3)], NOW)
+    table.lease("w", 3, NOW)
+    first, *others = table.reap(NOW + 60)
+    assert (first.attempts, first.alone, first.failure and first.failure.code) == (1, True, "lease_expired")
+    assert [(task.attempts, task.alone, task.history) for task in others] == [(0, False, ())] * 2
+
+
+def test_a_worker_holds_only_so_many_bytes_but_always_one_image() -> None:
+    """Invariant 9."""
+    table = new_table()
+    table.submit([spec(number, size_bytes=size) for number, size in enumerate((500, 60, 30, 20))], NOW)
+    assert [task.id for task in table.lease("u", 4, NOW)] == ["task0"]
+    assert [task.id for task in table.lease("v", 4, NOW)] == ["task1", "task2"]
+
+
 def test_what_a_worker_never_heard_of_goes_back_uncharged() -> None:
     table = new_table()
     table.submit([spec(1), spec(2)], NOW)
@@ -334,6 +358,26 @@ def test_a_key_stands_for_a_failure_too_but_not_one_made_of_the_content(key: str
     cancelled = table.cancel("task1", NOW)
     (again,) = table.submit([spec(2, idempotency_key=key)], NOW)
     assert (again == cancelled) is same
+
+
+def test_of_two_that_had_a_key_in_turn_the_newer_keeps_it_when_the_older_is_redriven() -> None:
+    table = new_table()
+    table.submit([spec(1, idempotency_key="k")], NOW)
+    (old,) = table.lease("w", 1, NOW)
+    old = table.nack("task1", old.token, FINAL, NOW)
+    (new,) = table.submit([spec(2, idempotency_key="k")], NOW + 500)
+    new = table.cancel("task2", NOW + 500)
+    table.forget(table.drain())
+    table.redrive(old, NOW + 501)
+    assert table.submit([spec(3, idempotency_key="k")], NOW + 502, [old, new]) == [new]
+
+
+def test_the_node_of_each_attempt_is_part_of_its_history() -> None:
+    table = new_table()
+    table.submit([spec(1)], NOW)
+    table.lease("w", 1, NOW, "node-7")
+    (task,) = table.lose_worker("w", NOW)
+    assert [(attempt.worker, attempt.node) for attempt in task.history] == [("w", "node-7")]
 
 
 def test_one_key_in_one_call_is_one_task() -> None:
