@@ -230,7 +230,8 @@ class Gateway:
                 await self._discard([key for key in blobs if key not in accepted])
             raise
         crash_point("task-accepted")
-        await self._discard([key for key in blobs if key not in {key for task in tasks for key in task.keys}])
+        named = {key for task in tasks for key in task.keys}
+        await self._discard([key for key in blobs if key not in named])
         return tasks
 
     async def _accepted_before(self, specs: Sequence[TaskSpec]) -> set[str]:

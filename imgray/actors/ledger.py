@@ -72,6 +72,7 @@ class Ledger:
             self.table = self._load(self._journal)(self._journal.epoch << EPOCH_BITS, clock())
             """Changes its identity when a commit fails: do not keep it over an ``await``."""
             undo.pop_all()
+        self._set_alarm()
         self.committer = asyncio.get_running_loop().create_task(self._commit_for_ever())
         """Ends only by a defect, or when the journal cannot even be read; then so must the process."""
 
@@ -171,6 +172,7 @@ class Ledger:
         for written in waiting:
             if not written.done():
                 written.set_exception(error)
+        self._set_alarm()
         self._listener.undone()
 
     def _set_alarm(self) -> None:

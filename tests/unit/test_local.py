@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from clusters import SLOW, SWAP, WAIT_S, cluster, leased, submit, until, worker_
 from pictures import encoded, picture
 from PIL import Image
 
+from imgray.actors.master import Master
+from imgray.actors.storage import Storage
+from imgray.blobs import BlobStore
 from imgray.errors import (
     BodyTooLargeError,
     JournalError,
@@ -311,3 +315,21 @@ async def test_a_master_that_was_frozen_does_not_take_its_silence_for_the_worker
         after = await made.gateway.get(task.id)
         assert (after.state, after.attempts) == (State.LEASED, 1)
         await made.gateway.cancel(task.id)
+
+
+async def test_a_deadline_passes_after_a_restart_even_when_no_worker_comes(tmp_path: Path, png: bytes) -> None:
+    """Invariant 8: nobody else would wake the Master."""
+    async with cluster(tmp_path) as made:
+        made.kill_worker(next(iter(made.workers)))
+        (task,) = await made.gateway.submit([Submission({"image": SWAP}, data=png, expires_at=time.time() + 1)])
+    settings = Settings(data=tmp_path)
+    storage: Storage[bytes] = Storage(BlobStore(settings.blobs_url), settings.cache_bytes, bytes)
+
+    async def watch(_worker_id: str) -> None:
+        """Know of no worker."""
+
+    master = Master(settings, storage, watch)
+    (ended,) = await master.wait([task.id], WAIT_S)
+    await master.close()
+    assert ended.failure is not None
+    assert ended.failure.code == "deadline_passed"
