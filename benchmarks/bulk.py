@@ -17,22 +17,26 @@ from pathlib import Path
 import click
 
 from imgray.actors.cluster import running_cluster
-from imgray.attempt import Limits, run_attempt
+from imgray.attempt import Allowance, run_attempt
 from imgray.bulk import BulkJob, Ending
+from imgray.catalogue import BUILT_IN
 from imgray.gateway import Gateway
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, make_plan
 from imgray.samples import draw_samples
 from imgray.settings import Settings
-from imgray.task import OutputSpec, PathSource, TaskSpec
+from imgray.task import DEFAULT_OUTPUT, OutputSpec, PathSource, TaskSpec
 
 WARM_UP = 16
 
 
+ALLOWANCE = Allowance.of(Settings(file_roots=(Path("/"),)))
+
+
 def one(item: Item, pipeline: str) -> None:
     """Do what a worker's runner does with one image."""
-    spec = TaskSpec("x", PathSource(str(item.source)), (OutputSpec("image", pipeline, str(item.destination)),))
-    run_attempt(spec, 1, None, Limits(50_000_000, 64 * 2**20, ("/",)), lambda: None)
+    outputs = tuple(OutputSpec(name, pipeline, str(path)) for name, path in item.destinations.items())
+    run_attempt(TaskSpec("x", PathSource(str(item.source)), outputs), 1, None, ALLOWANCE, lambda: None)
 
 
 def with_pool(pool: ProcessPoolExecutor, items: list[Item], pipeline: Pipeline) -> float:
@@ -47,7 +51,7 @@ def with_imgray(gateway: Gateway, items: list[Item], pipeline: Pipeline) -> floa
     """Return images per second of imgray."""
     endings: list[Ending] = []
     begun = time.perf_counter()
-    asyncio.run(BulkJob(gateway, pipeline, endings.append).run(items))
+    asyncio.run(BulkJob(gateway, {DEFAULT_OUTPUT: pipeline}, endings.append).run(items))
     rate = len(items) / (time.perf_counter() - begun)
     if any(ending.failure for ending in endings) or len(endings) != len(items):
         raise SystemExit("some images failed: the comparison means nothing")
@@ -57,7 +61,7 @@ def with_imgray(gateway: Gateway, items: list[Item], pipeline: Pipeline) -> floa
 def same(items: list[Item], others: list[Item]) -> bool:
     """Say whether both made the same files."""
     return all(
-        item.destination.read_bytes() == other.destination.read_bytes()
+        item.destinations[DEFAULT_OUTPUT].read_bytes() == other.destinations[DEFAULT_OUTPUT].read_bytes()
         for item, other in zip(items, others, strict=True)
     )
 
@@ -71,7 +75,7 @@ def same(items: list[Item], others: list[Item]) -> bool:
 @click.option("--workers", default=2)
 def main(photos: Path | None, pattern: str, op: str, repeat: int, rounds: int, workers: int) -> None:
     """Compare imgray's bulk job with a process pool."""
-    pipeline = Pipeline.parse(op)
+    pipeline = BUILT_IN.parse(op)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         sources = sorted(photos.glob(pattern)) if photos else draw_samples(folder / "samples")
@@ -79,7 +83,9 @@ def main(photos: Path | None, pattern: str, op: str, repeat: int, rounds: int, w
             (folder / f"in/{number}").mkdir(parents=True)
             for source in sources:
                 shutil.copy(source, folder / f"in/{number}")
-        ours, theirs = (make_plan([folder / "in"], folder / name, pipeline).items for name in ("ours", "theirs"))
+        ours, theirs = (
+            make_plan([folder / "in"], folder / name, {DEFAULT_OUTPUT: pipeline}).items for name in ("ours", "theirs")
+        )
         settings = Settings(data=folder / "data", workers=workers, file_roots=(Path("/"),))
         rates: dict[str, list[float]] = {"imgray": [], "pool": []}
         with running_cluster(settings) as gateway, ProcessPoolExecutor(workers) as pool:

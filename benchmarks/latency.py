@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from imgray.actors.cluster import running_cluster
-from imgray.attempt import Limits, run_attempt
+from imgray.attempt import Allowance, run_attempt
 from imgray.frontend.deployment import deployed
 from imgray.samples import draw_samples
 from imgray.settings import Settings
@@ -28,7 +28,7 @@ def work_s(data: bytes, pipeline: str) -> float:
     """Return how long the image work takes in this process."""
     spec = TaskSpec("x", BlobSource("inputs/x"), (OutputSpec("image", pipeline),))
     begun = time.perf_counter()
-    run_attempt(spec, 1, data, Limits(50_000_000, 64 * 2**20, ()), lambda: None)
+    run_attempt(spec, 1, data, Allowance.of(Settings()), lambda: None)
     return time.perf_counter() - begun
 
 

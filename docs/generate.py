@@ -13,10 +13,12 @@ from typing import Any
 from imgray import errors
 from imgray.errors import ImgrayError
 from imgray.frontend import metrics
-from imgray.operations import CATALOGUE
+from imgray.operations import GROUPS, OPERATIONS, Finish
 from imgray.settings import Settings
 
 FOLDER = Path(__file__).parent
+GOLDENS = "../tests/unit/golden"
+"""Pictures of what each operation's example makes; the tests hold the operations to them."""
 
 
 def settings_page() -> str:
@@ -70,8 +72,11 @@ def errors_page() -> str:
 def operations_page() -> str:
     """Describe every operation."""
     sections = []
-    for operation in CATALOGUE.values():
+    ordered = sorted(OPERATIONS, key=lambda operation: (GROUPS.index(operation.group), operation.name))
+    for operation in ordered:
         described = operation.describe()
+        if operation is next(one for one in ordered if one.group == operation.group):
+            sections += ["", f"## {operation.group.capitalize()}"]
         arguments = described["arguments"]
         rows = [
             f"| `{name}` | {_kind(schema)} | {_argument_default(schema, name in arguments['required'])} "
@@ -79,7 +84,10 @@ def operations_page() -> str:
             for name, schema in arguments["properties"].items()
         ]
         table = ["| argument | values | default | meaning |", "|---|---|---|---|", *rows] if rows else ["No arguments."]
-        sections += ["", f"## {operation.name}", "", described["summary"], "", f"`{operation.example}`", "", *table]
+        sections += ["", f"### {operation.name}", "", described["summary"], "", f"`{operation.example}`", ""]
+        if not issubclass(operation, Finish):
+            sections += [f"![Result]({GOLDENS}/{operation.name}.png)", ""]
+        sections += table
     return _page(
         """
         # Operations
@@ -89,8 +97,20 @@ def operations_page() -> str:
         space in it is written as a JSON string, in double quotes. The same grammar is used in URLs, on the command line
         and in Python; its JSON form is a list of objects, `[{"op": "swap", "channels": "rg"}]`.
 
-        A pipeline that does not end in `convert` keeps the format of its input where imgray writes it (PNG, JPEG,
-        WebP), and makes a PNG otherwise. Images are turned upright by their EXIF orientation before anything else.
+        Lists of numbers are joined by colons (`0:-1:0`), colours are CSS names or hexadecimal without `#` (`ff8800`),
+        lengths are pixels or, as `50p` or `50%`, parts of the side. An unknown name or argument is an error that
+        proposes the nearest.
+
+        A pipeline that does not end in `convert` keeps the format of its input where imgray writes it, and makes a PNG
+        otherwise. Unless `decode` says otherwise, images are turned upright by their EXIF orientation and brought to
+        sRGB before anything else. Animations go through every operation frame by frame; what an operation decides by
+        looking (where to trim, say) it decides by the first one. Grey with 16 bits stays so where that makes sense,
+        other images are worked on with 8 bits a channel.
+
+        The pictures show what each example makes of ![this scene](../tests/unit/golden/frame.png).
+
+        A task can have several outputs, each a pipeline with a name, made of one decoded image. The operator can name
+        pipelines (`preset:NAME`) and add operations: see [extending](extending.md).
         """,
         sections,
     )
@@ -139,7 +159,7 @@ def _labels(metric: metrics.Metric) -> str:
 
 
 def _default(value: object) -> str:
-    return "" if value in {"", ()} else f"`{value}`"
+    return "" if value in ("", (), {}) else f"`{value}`"
 
 
 def _argument_default(schema: dict[str, Any], required: bool) -> str:  # noqa: FBT001  # a column of the table

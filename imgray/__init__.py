@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from imgray.custom import operation
 from imgray.errors import ImgrayError
 from imgray.pipeline import Pipeline
 
@@ -23,4 +24,4 @@ def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # f
     return client.connect(address, **overrides)
 
 
-__all__ = ["ImgrayError", "Pipeline", "connect"]
+__all__ = ["ImgrayError", "Pipeline", "connect", "operation"]

@@ -3,34 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Self
 
-from PIL import Image
-
-from imgray.codec import Encoded, decode
+from imgray.catalogue import Catalogue
+from imgray.codec import Encoded, ImageLimits, Reading, decode
 from imgray.errors import (
     BodyTooLargeError,
     DestinationUnwritableError,
     PathNotAllowedError,
     SourceUnreadableError,
 )
-from imgray.pipeline import Pipeline
+from imgray.extensions import catalogue_of
+from imgray.operations import Context
+from imgray.picture import Picture
+from imgray.pipeline import Pipeline, enough_for_all, shared_reading
+from imgray.settings import Settings
 from imgray.task import Output, OutputSpec, PathSource, TaskSpec, output_key
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What an attempt may use."""
+class Allowance:
+    """What an attempt may use: operations, limits, files."""
 
-    max_pixels: int
+    catalogue: Catalogue
+    limits: ImageLimits
     max_body_bytes: int
     file_roots: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Take it from the settings.
+
+        Raises:
+            BadSettingError: the operations that an operator added cannot be had.
+        """
+        return cls(
+            catalogue_of(settings),
+            ImageLimits.of(settings),
+            settings.max_body_bytes,
+            tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
+        )
+
+    def allowed(self, path: str) -> Path:
+        """Follow links, then see that the path lies in a folder that the operator named.
+
+        Raises:
+            PathNotAllowedError: it does not.
+        """
+        real = Path(os.path.realpath(path))
+        if not Path(path).is_absolute() or not any(real.is_relative_to(root) for root in self.file_roots):
+            raise PathNotAllowedError(path)
+        return real
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file that may be read.
+
+        Raises:
+            SourceError, BodyTooLargeError: it may not, cannot, or is too large.
+        """
+        try:
+            with self.allowed(path).open("rb") as file:
+                if os.fstat(file.fileno()).st_size > self.max_body_bytes:
+                    raise BodyTooLargeError(self.max_body_bytes)
+                return file.read()
+        except OSError as error:
+            raise SourceUnreadableError(path, error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +84,7 @@ class Product:
 
 
 def run_attempt(
-    spec: TaskSpec, token: int, data: bytes | None, limits: Limits, checkpoint: Callable[[], None]
+    spec: TaskSpec, token: int, data: bytes | None, allowance: Allowance, checkpoint: Callable[[], None]
 ) -> list[Product]:
     """Make every output of a task.
 
@@ -50,50 +92,45 @@ def run_attempt(
         spec: the task.
         token: that of the lease; it names the blobs.
         data: the input's bytes; None when the source is a path.
-        limits: what may be read, written and decoded.
+        allowance: what may be read, written and decoded.
         checkpoint: called between steps; what it raises (a cancellation) ends the attempt.
 
     Raises:
         RequestError: the input, a path or a pipeline is at fault.
     """
-    with _opened(spec, data, limits) as file:
-        image = decode(file, limits.max_pixels)
-    source_format = str(image.format)
-    products = []
-    for number, wanted in enumerate(spec.outputs, start=1):
-        own = image if number == len(spec.outputs) else image.copy()
-        encoded = _run(wanted, own, source_format, limits, checkpoint)
-        products.append(_deliver(spec, token, wanted, encoded, limits))
-    return products
+    if isinstance(spec.source, PathSource):
+        data = allowance.read(spec.source.path)
+    context = Context(allowance.limits, checkpoint, allowance.read)
+    pipelines = [allowance.catalogue.parse(wanted.pipeline) for wanted in spec.outputs]
+    made = dict(_made(data or b"", pipelines, context))
+    return [_deliver(spec, token, wanted, made[number], allowance) for number, wanted in enumerate(spec.outputs)]
 
 
-def _run(
-    wanted: OutputSpec, image: Image.Image, source_format: str, limits: Limits, checkpoint: Callable[[], None]
-) -> Encoded:
-    return Pipeline.parse(wanted.pipeline).run(image, source_format, limits.max_pixels, checkpoint)
+def _made(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Iterator[tuple[int, Encoded]]:
+    """Yield each pipeline's result by its number. What is to be read alike is decoded once."""
+    groups: dict[Reading, list[int]] = {}
+    for number, pipeline in enumerate(pipelines):
+        groups.setdefault(replace(pipeline.reading, frames=None), []).append(number)
+    for numbers in groups.values():
+        pictures = [_decoded(data, [pipelines[number] for number in numbers], context)]
+        for number in numbers:  # the last one takes the picture, so that it is kept no longer than it must be
+            picture = pictures.pop if number == numbers[-1] else pictures.copy().pop
+            yield number, pipelines[number].run(picture(), context)
 
 
-def _opened(spec: TaskSpec, data: bytes | None, limits: Limits) -> BinaryIO:
-    if not isinstance(spec.source, PathSource):
-        return io.BytesIO(data or b"")
-    path = _allowed(spec.source.path, limits)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise SourceUnreadableError(spec.source.path, error.strerror or str(error)) from error
-    if os.fstat(file.fileno()).st_size > limits.max_body_bytes:
-        file.close()
-        raise BodyTooLargeError(limits.max_body_bytes)
-    return file
+def _decoded(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Picture:
+    return decode(
+        data, context.limits, shared_reading(pipelines), lambda full_size: enough_for_all(pipelines, full_size)
+    )
 
 
-def _deliver(spec: TaskSpec, token: int, wanted: OutputSpec, encoded: Encoded, limits: Limits) -> Product:
+def _deliver(spec: TaskSpec, token: int, wanted: OutputSpec, encoded: Encoded, allowance: Allowance) -> Product:
     path = key = None
     if wanted.path is None:
         key = output_key(spec.id, token, wanted.name)
     else:
         path = wanted.path
-        _write(_allowed(path, limits), encoded.data)
+        _write(allowance.allowed(path), encoded.data)
     output = Output(
         name=wanted.name,
         format=encoded.format,
@@ -106,14 +143,6 @@ def _deliver(spec: TaskSpec, token: int, wanted: OutputSpec, encoded: Encoded, l
         path=path,
     )
     return Product(output, encoded.data if path is None else None)
-
-
-def _allowed(path: str, limits: Limits) -> Path:
-    """Follow links, then see that the path lies in a folder that the operator named."""
-    real = Path(os.path.realpath(path))
-    if not any(real.is_relative_to(root) for root in limits.file_roots):
-        raise PathNotAllowedError(path)
-    return real
 
 
 def _write(path: Path, data: bytes) -> None:

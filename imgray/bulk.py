@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, Problem
-from imgray.task import DEFAULT_OUTPUT, Failure, Filter, State, Task
+from imgray.task import Failure, Filter, State, Task
 
 WINDOW = 2048
 """Tasks under way at a time, whatever the size of the job."""
@@ -34,19 +34,19 @@ class Ending:
     """What became of one image: ``failure`` says why not, ``skipped`` that its result was there already."""
 
     source: Path
-    destination: Path | None
+    destinations: Mapping[str, Path]
     failure: Failure | None = None
     skipped: bool = False
 
     @classmethod
     def of(cls, problem: Problem) -> Ending:
         """Say that a path could not even be looked at."""
-        return cls(problem.source, None, Failure.of(problem.error))
+        return cls(problem.source, {}, Failure.of(problem.error))
 
     @classmethod
     def done_before(cls, item: Item) -> Ending:
         """Say that an earlier run made the result."""
-        return cls(item.source, item.destination, skipped=True)
+        return cls(item.source, item.destinations, skipped=True)
 
 
 class BulkJob:
@@ -54,14 +54,14 @@ class BulkJob:
 
     Args:
         gateway: the way into a cluster whose workers may read the sources and write the results.
-        pipeline: what to do with each image.
+        pipelines: what to make of each image, by the outputs' names.
         tell: called with each ending, as it comes.
     """
 
-    def __init__(self, gateway: Gateway, pipeline: Pipeline, tell: Callable[[Ending], None]) -> None:
+    def __init__(self, gateway: Gateway, pipelines: Mapping[str, Pipeline], tell: Callable[[Ending], None]) -> None:
         self._master = gateway.master
         self._gateway = gateway
-        self._pipeline = pipeline
+        self._pipelines = pipelines
         self._tell = tell
         self._under_way: dict[str, Item] = {}
         self._submitting: asyncio.Task[None] | None = None
@@ -92,7 +92,7 @@ class BulkJob:
         for task in await self._master.wait(list(self._under_way), wait_s):
             item = self._under_way.pop(task.id)
             if task.state is not State.CANCELLED:  # a cancelled one was not done, whoever cancelled it
-                self._tell(Ending(item.source, item.destination, task.failure))
+                self._tell(Ending(item.source, item.destinations, task.failure))
 
     async def _stop(self) -> None:
         """Take back what waits; let what runs end, and tell how."""
@@ -107,9 +107,9 @@ class BulkJob:
 
     def _submission(self, item: Item) -> Submission:
         return Submission(
-            {DEFAULT_OUTPUT: self._pipeline},
+            self._pipelines,
             path=str(item.source),
-            destinations={DEFAULT_OUTPUT: str(item.destination)},
+            destinations={name: str(path) for name, path in item.destinations.items()},
             label=item.source.name,
             fingerprint=item.fingerprint,
         )

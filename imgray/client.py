@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import tempfile
 import threading
 import time
@@ -23,11 +24,12 @@ from PIL import Image
 
 from imgray.actors.cluster import has_actors, ray_running, running_cluster
 from imgray.actors.remote import remote_gateway
+from imgray.catalogue import PipelineLike
 from imgray.gateway import MAX_HANDLED, Gateway, Handled, Letters, Submission, find_output
 from imgray.moment import seconds_of
-from imgray.pipeline import parse_pipeline
+from imgray.pipeline import Pipeline
 from imgray.settings import Settings
-from imgray.sources import ImageLike, PipelineLike, with_image
+from imgray.sources import ImageLike, with_image
 from imgray.task import DEFAULT_OUTPUT, Attempt, Output, State, Task
 
 WINDOW = 512
@@ -128,6 +130,10 @@ class ClientTask:
         """Wait, and return an output as an array of shape (height, width[, channels]). Raises as `bytes` does."""
         return np.asarray(self.image(name))
 
+    def json(self, name: str = DEFAULT_OUTPUT) -> Any:  # noqa: ANN401  # an object, of what was asked for
+        """Wait, and return what an output that is JSON says (`info`, `blurhash`, …). Raises as `bytes` does."""
+        return json.loads(self.bytes(name))
+
     def output(self, name: str = DEFAULT_OUTPUT) -> Output:
         """Wait, and describe an output: format, size, checksum. Raises as `bytes` does."""
         return find_output(self.wait()._task, name)  # noqa: SLF001  # ourselves
@@ -206,7 +212,7 @@ class Client:
             PipelineError, SourceError, ImageError, QueueFullError, IdempotencyConflictError: as over HTTP.
         """
         asked = Submission(
-            {name: parse_pipeline(one) for name, one in (outputs or {DEFAULT_OUTPUT: pipeline}).items()},
+            self._pipelines(pipeline, outputs),
             label=label,
             tenant=tenant,
             priority=priority,
@@ -217,13 +223,20 @@ class Client:
         return self._submit(asked, [source])[0]
 
     def map(
-        self, sources: Iterable[ImageLike], pipeline: PipelineLike = "", *, tenant: str = "", priority: int = 0
+        self,
+        sources: Iterable[ImageLike],
+        pipeline: PipelineLike = "",
+        *,
+        outputs: Mapping[str, PipelineLike] | None = None,
+        tenant: str = "",
+        priority: int = 0,
     ) -> Iterator[ClientTask]:
         """Submit many images, and yield each task as it finishes; ``task.source`` says which it was.
 
-        Only so many are under way at a time that memory stays bounded, however many there are.
+        Only so many are under way at a time that memory stays bounded, however many there are. The arguments are those
+        of `submit`.
         """
-        asked = Submission({DEFAULT_OUTPUT: parse_pipeline(pipeline)}, tenant=tenant, priority=priority)
+        asked = Submission(self._pipelines(pipeline, outputs), tenant=tenant, priority=priority)
         rest = iter(sources)
         under_way: dict[str, ClientTask] = {}
         exhausted = False
@@ -332,6 +345,13 @@ class Client:
                 return count
             letters = replace(letters, before=handled.before)
 
+    def _pipelines(self, pipeline: PipelineLike, outputs: Mapping[str, PipelineLike] | None) -> dict[str, Pipeline]:
+        """Take pipelines in any form; files that they name are the caller's, if the workers can read these."""
+        taken = {
+            name: self.gateway.catalogue.take(one) for name, one in (outputs or {DEFAULT_OUTPUT: pipeline}).items()
+        }
+        return {name: one.anchored(Path.cwd()) for name, one in taken.items()} if self._reads_paths else taken
+
     def _finished(self, under_way: Mapping[str, ClientTask], wait_s: float) -> list[ClientTask]:
         finished = self.call(self.gateway.master.wait(list(under_way)[:WINDOW], wait_s))
         for task in finished:
@@ -367,5 +387,10 @@ def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # f
                 settings = settings.model_copy(update={"file_roots": (Path("/"),)})
             gateway = stack.enter_context(running_cluster(settings))
         else:
-            gateway = remote_gateway(settings)
+            gateway = asyncio.run(_gateway_there(settings))
         return Client(gateway, stack.pop_all(), reads_paths=private)
+
+
+async def _gateway_there(settings: Settings) -> Gateway:
+    """Return the way into the cluster that is there, with its settings: its operations are meant."""
+    return remote_gateway(await remote_gateway(settings).master.settings())

@@ -23,6 +23,7 @@ from imgray.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
+from imgray.extensions import catalogue_of
 from imgray.pipeline import Pipeline
 from imgray.ports import MasterPort, StoragePort
 from imgray.settings import Settings
@@ -46,6 +47,9 @@ MAX_LABEL = 255
 """Characters of a label that are kept."""
 
 MAX_PRIORITY = 9
+MAX_OUTPUTS = 32
+"""Outputs of one task."""
+
 MAX_TENANT = 64
 MAX_IDEMPOTENCY_KEY = 255
 """Characters of a tenant's label and of an idempotency key."""
@@ -125,6 +129,8 @@ class Submission:
         )
 
     def _check(self) -> None:
+        if len(self.outputs) > MAX_OUTPUTS:
+            raise RequestError(f"{len(self.outputs)} outputs are asked for; the limit is {MAX_OUTPUTS}.")
         for name in self.outputs or [""]:
             if not _NAME.fullmatch(name):
                 raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
@@ -191,6 +197,7 @@ class Gateway:
         self.master = master
         self.storage = storage
         self.settings = settings
+        self.catalogue = catalogue_of(settings)
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Task]:
         """Store the inputs, then enter the tasks; both are on disk when this returns.

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imgray.codec import FORMATS, HEAD_BYTES, IMAGE_EXTENSIONS, sniff
+from imgray.codec import HEAD_BYTES, IMAGE_EXTENSIONS, RESULTS, sniff
 from imgray.errors import ImgrayError, RequestError, SourceUnreadableError
 from imgray.pipeline import Pipeline
+from imgray.task import DEFAULT_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image to process: absolute paths, and a digest of all that its result depends on."""
+    """One image to process: its absolute path, that of each result by its output's name, and a digest of all of it."""
 
     source: Path
-    destination: Path
+    destinations: Mapping[str, Path]
     fingerprint: str
 
 
@@ -51,8 +52,10 @@ class _Found:
     mtime_ns: int
 
 
-def make_plan(paths: Sequence[Path], out: Path, pipeline: Pipeline) -> Plan:
-    """Find every image under the paths, and name its result under ``out``.
+def make_plan(paths: Sequence[Path], out: Path, pipelines: Mapping[str, Pipeline]) -> Plan:
+    """Find every image under the paths, and name its results under ``out``: each output in a folder of its own name.
+
+    The one of a job that has only `DEFAULT_OUTPUT` lies in ``out`` itself.
 
     A file counts as an image when its content announces one, or its name does. Hidden files and folders, and ``out``
     itself, are passed over. The structure of a folder is kept; when several paths are given, each folder keeps its own
@@ -76,9 +79,13 @@ def make_plan(paths: Sequence[Path], out: Path, pipeline: Pipeline) -> Plan:
                 ignored += 1
             else:
                 found.append(entry)
+    base = Path(os.path.abspath(out))  # noqa: PTH100
+    folders = {name: base if pipelines.keys() == {DEFAULT_OUTPUT} else base / name for name in pipelines}
+    named = {name: _named(found, folders[name], pipeline) for name, pipeline in pipelines.items()}
     items = [
-        Item(image.source, destination, _fingerprint(image, destination, pipeline))
-        for image, destination in _named(found, Path(os.path.abspath(out)), pipeline)  # noqa: PTH100
+        Item(image.source, destinations, _fingerprint(image, destinations, pipelines))
+        for number, image in enumerate(found)
+        for destinations in [{name: named[name][number] for name in pipelines}]
     ]
     return replace(plan, items=items, ignored=ignored)
 
@@ -121,8 +128,8 @@ def _look(path: Path, relative: Path, *, named: bool) -> _Found | Problem | None
     return _Found(path, relative, fmt or "png", status.st_size, status.st_mtime_ns)
 
 
-def _named(found: Iterable[_Found], out: Path, pipeline: Pipeline) -> list[tuple[_Found, Path]]:
-    """Pair each image with the path of its result.
+def _named(found: Sequence[_Found], out: Path, pipeline: Pipeline) -> list[Path]:
+    """Name the path of each image's result.
 
     ``a.png`` and ``a.jpg`` would both become ``a.webp``: then, and only then, the old extension is kept as well.
     """
@@ -140,18 +147,29 @@ def _named(found: Iterable[_Found], out: Path, pipeline: Pipeline) -> list[tuple
         if os.path.realpath(destination) in originals:
             raise RequestError(f"'{destination}' is a source, and would be replaced by a result. Choose another --out.")
         sources[destination] = image.source
-    return paired
+    return [destination for _, destination in paired]
 
 
 def _rename(image: _Found, out: Path, pipeline: Pipeline) -> tuple[Path, Path]:
     """Name the result, and how it is called when that name is taken."""
-    extensions = FORMATS[pipeline.output_format(image.format)].extensions
+    extensions = RESULTS[pipeline.output_format(image.format)].extensions
     usual = out / image.relative
     if usual.suffix.lower() in extensions:
         return usual, usual
     return usual.with_suffix(extensions[0]), usual.with_name(usual.name + extensions[0])
 
 
-def _fingerprint(image: _Found, destination: Path, pipeline: Pipeline) -> str:
-    parts = (image.source, image.size, image.mtime_ns, pipeline, destination)
+def _fingerprint(image: _Found, destinations: Mapping[str, Path], pipelines: Mapping[str, Pipeline]) -> str:
+    outputs = [part for name in pipelines for part in (pipelines[name], destinations[name])]
+    overlays = [_stamp(path) for pipeline in pipelines.values() for path in pipeline.files]
+    parts = (image.source, image.size, image.mtime_ns, *outputs, *overlays)
     return hashlib.sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """Return what tells that a file was changed; one that cannot be seen will be an error of each task."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # the path is text here
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

@@ -62,6 +62,9 @@ class MasterPort(Protocol):
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
 
+    async def settings(self) -> Settings:
+        """Return the settings on which the cluster agrees."""
+
     async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """Enter a worker, with the tokens that it still works on and the number of its latest exchange."""
 
@@ -175,6 +178,10 @@ class RemoteMaster(_Remote):
     async def workers(self) -> list[WorkerView]:
         """See `MasterPort.workers`."""
         return await self._call("workers")  # type: ignore[no-any-return]
+
+    async def settings(self) -> Settings:
+        """See `MasterPort.settings`."""
+        return await self._call("settings")  # type: ignore[no-any-return]
 
     async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """See `MasterPort.register`."""

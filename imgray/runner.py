@@ -1,6 +1,6 @@
 """The runner: a child process of a worker, in which attempts run. Hostile bytes meet decoders here and nowhere else.
 
-A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle. It sends its `Limits`, then
+A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle. It sends its `Settings`, then
 `Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent: the first one
 without a result is the one that runs. When its input ends, its worker has ended, and it exits at once.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import resource
 import signal
 import struct
 import sys
@@ -18,8 +19,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from imgray.attempt import Limits, Product, run_attempt
+from imgray.attempt import Allowance, Product, run_attempt
 from imgray.errors import ImgrayError, OutOfMemoryError
+from imgray.process import end_session
+from imgray.settings import Settings
 from imgray.task import Failure, TaskSpec
 
 HEADER = struct.Struct("!Q")
@@ -50,7 +53,8 @@ class Drop:
 class Result:
     """What became of an attempt: products, or a failure (of which the process may have died), or neither: dropped.
 
-    ``unstarted`` says that no runner could be started, so that the task is to be given back.
+    ``unstarted`` says that no runner could be started, so that the task is to be given back; ``last``, that the process
+    ends after this one, of itself, and nothing that it has not come to is to blame.
     """
 
     token: int
@@ -59,6 +63,7 @@ class Result:
     failure: Failure | None = None
     died: bool = False
     unstarted: bool = False
+    last: bool = False
 
 
 class _DroppedError(Exception):
@@ -83,20 +88,23 @@ def _read(file: BinaryIO) -> Any | None:  # noqa: ANN401  # whatever the worker 
 class Runner:
     """Runs attempts one after the other, while a thread of its own listens for more."""
 
-    def __init__(self, commands: BinaryIO, results: BinaryIO, limits: Limits) -> None:
+    def __init__(self, commands: BinaryIO, results: BinaryIO, allowance: Allowance) -> None:
         self._commands = commands
         self._results = results
-        self._limits = limits
+        self._allowance = allowance
         self._queue: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._dropped: set[int] = set()
 
     def serve(self) -> None:
-        """Run attempts until the process is ended."""
+        """Run attempts until the process is ended, or has come to the limit of its memory: then it is worn out."""
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         self._send(Ready())
         while True:
             run = self._queue.get()
-            self._send(self._run(run))
+            result = self._run(run)
+            self._send(result)
+            if result.last:
+                return
             self._dropped.discard(run.token)
 
     def _send(self, message: object) -> None:
@@ -110,8 +118,9 @@ class Runner:
                     self._queue.put(run)
                 case Drop(token):
                     self._dropped.add(token)
-                case _:
-                    os._exit(0)  # the worker is gone: nobody wants what is running
+                case _:  # the worker is gone: nobody wants what is running
+                    end_session(os.getpid())
+                    os._exit(0)
 
     def _run(self, run: Run) -> Result:
         def checkpoint() -> None:
@@ -121,18 +130,20 @@ class Runner:
         started = time.perf_counter()
         products: tuple[Product, ...] = ()
         failure = None
+        last = False
         try:
             checkpoint()
-            products = tuple(run_attempt(run.spec, run.token, run.data, self._limits, checkpoint))
+            products = tuple(run_attempt(run.spec, run.token, run.data, self._allowance, checkpoint))
         except _DroppedError:
             pass
+        except (MemoryError, OutOfMemoryError):
+            failure = Failure.of(OutOfMemoryError())
+            last = True
         except ImgrayError as error:
             failure = Failure.of(error)
-        except MemoryError:
-            failure = Failure.of(OutOfMemoryError())
         except Exception as error:  # noqa: BLE001  # a defect of ours must not end the other attempts
             failure = Failure.of(ImgrayError(f"Unexpected {type(error).__name__}: {error}"))
-        return Result(run.token, time.perf_counter() - started, products, failure)
+        return Result(run.token, time.perf_counter() - started, products, failure, last=last)
 
 
 def main() -> None:
@@ -140,6 +151,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the command, which then ends us
     results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a stray print cannot break the frames
-    limits = _read(sys.stdin.buffer)
-    if isinstance(limits, Limits):
-        Runner(sys.stdin.buffer, results, limits).serve()
+    settings = _read(sys.stdin.buffer)
+    if isinstance(settings, Settings):
+        most = settings.max_memory_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        Runner(sys.stdin.buffer, results, Allowance.of(settings)).serve()
+        os._exit(0)  # at once: the listening thread cannot be ended

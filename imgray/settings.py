@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from imgray.errors import BadSettingError, NotLoopbackError
+from imgray.programs import Program
 
 
 class Settings(BaseSettings):
@@ -36,7 +37,29 @@ class Settings(BaseSettings):
         default=(), description="Folders in which workers may read sources and write results themselves."
     )
     max_body_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest request body.")
-    max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image, as width times height.")
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, description="Largest image, as width times height, all frames together."
+    )
+    max_side: int = Field(default=65_535, ge=1, description="Longest side of an image, in pixels.")
+    max_frames: int = Field(default=1_000, ge=1, description="Most frames of an animation.")
+    max_metadata_bytes: int = Field(
+        default=4 * 2**20, ge=0, description="Most metadata in an image: EXIF, colour profile, comments."
+    )
+    max_memory_bytes: int = Field(
+        default=3 * 2**30, ge=2**28, description="Most memory of the process in which a worker's attempts run."
+    )
+    operations: tuple[str, ...] = Field(
+        default=(),
+        description="Your own operations in Python: modules that every node can import, or paths of `.py` files, whose"
+        " content travels to every node; see [extending](extending.md).",
+    )
+    commands: dict[str, Program] = Field(
+        default={},
+        description="Programs that work as operations, by the operation's name; see [extending](extending.md).",
+    )
+    presets: dict[str, str] = Field(
+        default={}, description='Pipelines by name, for `preset:NAME`: as JSON, `{"thumb": "resize:256,256,fill"}`.'
+    )
     max_live_tasks: int = Field(
         default=200_000, ge=1, description="Queued and leased tasks beyond which submissions get 429."
     )
@@ -81,6 +104,14 @@ class Settings(BaseSettings):
         except SettingsError as error:
             raise BadSettingError("*", f"{error}; lists are written as JSON") from error
 
+    def portable(self) -> Self:
+        """Return the settings with the content of files in place of their paths, so that they mean the same anywhere.
+
+        Raises:
+            BadSettingError: a file cannot be read.
+        """
+        return self.model_copy(update={"operations": tuple(map(_content, self.operations))})
+
     @property
     def data_folder(self) -> Path:
         """``data`` as an absolute path."""
@@ -104,6 +135,16 @@ class Settings(BaseSettings):
         """
         if not is_loopback(self.host):
             raise NotLoopbackError(self.host)
+
+
+def _content(named: str) -> str:
+    """Return the Python source in a file that a name is the path of; other names, and sources, as they are."""
+    if "\n" in named or not named.endswith(".py"):
+        return named
+    try:
+        return Path(named).expanduser().read_text(encoding="utf-8") + "\n"
+    except (OSError, UnicodeError) as error:
+        raise BadSettingError("OPERATIONS", f"'{named}' cannot be read: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,13 +13,9 @@ from PIL import Image
 
 from imgray.errors import RequestError, SourceUnreadableError
 from imgray.gateway import Submission
-from imgray.operations import Operation
-from imgray.pipeline import Pipeline
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]"
 """A path, an encoded image, or pixels: a Pillow image, or an array of shape (height, width[, channels])."""
-
-PipelineLike: TypeAlias = "str | Pipeline | Operation | Sequence[Mapping[str, Any]]"
 
 
 def with_image(asked: Submission, source: ImageLike, *, reads_paths: bool) -> Submission:

@@ -8,14 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from imgray.actors.worker import Worker
+from imgray.catalogue import BUILT_IN
 from imgray.gateway import Submission
 from imgray.local import LocalCluster
 from imgray.pipeline import Pipeline
 from imgray.settings import Settings
 from imgray.task import State, Task
 
-SWAP = Pipeline.parse("swap:rg")
-SLOW = Pipeline.parse("/".join(["resize:3000,3000,exact", *["resize:2999,2999,exact", "resize:3000,3000,exact"] * 25]))
+SWAP = BUILT_IN.parse("swap:rg")
+SLOW = BUILT_IN.parse("/".join(["resize:3000,3000,exact", *["resize:2999,2999,exact", "resize:3000,3000,exact"] * 25]))
 WAIT_S = 30.0
 
 

@@ -19,7 +19,13 @@ from pictures import encoded, picture  # noqa: E402  # the same
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedules", type=int, default=10_000, help="schedules that the simulation plays")
     parser.addoption("--first-seed", type=int, default=0, help="the seed that it begins with")
+    parser.addoption("--write-goldens", action="store_true", help="write the golden images that are missing")
     parser.addoption("--chaos-rounds", type=int, default=1, help="times that each part of a real cluster is struck")
+
+
+@pytest.fixture
+def write_goldens(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--write-goldens"))
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (32, 24), seed: int = 1) 
         return Image.fromarray(rng.integers(0, 65536, (size[1], size[0]), dtype=np.uint16))
     if mode in {"P", "CMYK", "YCbCr", "1", "I", "F", "L"}:
         return base.convert("RGB").convert(mode)
+    if mode == "PA":
+        return base.convert("RGB").convert("P").convert("PA")
     return base.convert(mode)
 
 

@@ -23,6 +23,7 @@ from imgray.actors.remote import (
 )
 from imgray.blobs import BlobStore
 from imgray.errors import PassingError, ServiceError
+from imgray.extensions import catalogue_of
 from imgray.gateway import Gateway
 from imgray.journal import HANDOVER_S, Journal
 from imgray.ports import MASTER, STORAGE
@@ -71,6 +72,7 @@ def ray_running(settings: Settings) -> Iterator[None]:
 
 def start_actors(settings: Settings) -> None:
     """Start what is not there yet: Storage, Master, and the pool of Workers."""
+    settings = settings.portable()  # they may start on other machines
     named = {
         "namespace": NAMESPACE,
         "lifetime": "detached",
@@ -94,11 +96,12 @@ def pool_size(settings: Settings) -> int:
 
 
 def check_data(settings: Settings) -> None:
-    """See that journal and blobs can be used, here, where the error can be shown to whoever starts the service.
+    """See that operations, journal and blobs can be used, here, where whoever starts the service is shown the error.
 
     Raises:
         SetupError, JournalError, StorageUnavailableError: they cannot.
     """
+    catalogue_of(settings)
     Journal.open(settings.data_folder, HANDOVER_S).close()
     BlobStore(settings.blobs_url)
 

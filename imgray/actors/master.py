@@ -214,6 +214,10 @@ class Master:
         await self._ledger.committed()
         return counted
 
+    async def settings(self) -> Settings:
+        """See `MasterPort.settings`."""
+        return self._settings
+
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
         self._sweep()

@@ -12,10 +12,11 @@ import signal
 import sys
 from collections.abc import Callable
 
-from imgray.attempt import Limits
 from imgray.errors import ImgrayError, TaskTimeoutError, WorkerDiedError
+from imgray.process import end_session
 from imgray.retry import Backoff
 from imgray.runner import HEADER, Drop, Ready, Result, Run, frame
+from imgray.settings import Settings
 from imgray.task import Failure
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,9 @@ class Supervisor:
     process can be started, all are given back.
     """
 
-    def __init__(
-        self, limits: Limits, timeout_s: float, on_ready: Callable[[], None], on_result: Callable[[Result], None]
-    ) -> None:
-        self._limits = limits
-        self._timeout_s = timeout_s
+    def __init__(self, settings: Settings, on_ready: Callable[[], None], on_result: Callable[[Result], None]) -> None:
+        self._settings = settings
+        self._timeout_s = settings.task_timeout_s
         self._on_ready = on_ready
         self._on_result = on_result
         self._unfinished: dict[int, Run] = {}  # by token, the running one first
@@ -81,6 +80,7 @@ class Supervisor:
                 await self._serve(process)
                 started, self.ready = self.ready, False
                 how = await _ended(process)
+                await asyncio.to_thread(end_session, process.pid)
                 log.warning("action=runner-ended pid=%d how=%r", process.pid, how)
                 if started:
                     failures = 0
@@ -95,6 +95,7 @@ class Supervisor:
             if self._process is not None:
                 self._kill()
                 await _ended(self._process)
+                end_session(self._process.pid)
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -106,10 +107,11 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             limit=_READ_BYTES,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # by which the programs that it runs are found, when it is no more
         )
         self._process = process
         self._verdict = None
-        self._write(self._limits)
+        self._write(self._settings)
         for token in self._dropped & self._unfinished.keys():
             self._end(Result(token, 0.0))
         for run in self._unfinished.values():
@@ -126,6 +128,8 @@ class Supervisor:
                     self._restart_timer()
                     self._on_ready()
                 case Result() as result:
+                    if result.last:  # what is to come finds the process gone, and has not done it
+                        self._verdict = result.token, WorkerDiedError("it ran out of memory")
                     self._end(result)
                 case _:
                     return

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from imgray.actors.runner import Supervisor
-from imgray.attempt import Limits
 from imgray.crash import crash_point
 from imgray.errors import InputLostError, PassingError
 from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Release, Reply, WorkerInfo
@@ -59,8 +58,8 @@ class AttemptRunner(Protocol):
         """Make attempts until cancelled."""
 
 
-MakeRunner = Callable[[Limits, float, Callable[[], None], Callable[[Result], None]], AttemptRunner]
-"""Limits, time limit, what to call when it is ready and what with each result."""
+MakeRunner = Callable[[Settings, Callable[[], None], Callable[[Result], None]], AttemptRunner]
+"""Settings, what to call when it is ready, and what with each result."""
 
 
 @dataclass(slots=True)
@@ -91,12 +90,7 @@ class Worker:
         self._master = master
         self._storage = storage
         self._settings = settings
-        limits = Limits(
-            max_pixels=settings.max_pixels,
-            max_body_bytes=settings.max_body_bytes,
-            file_roots=tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
-        )
-        self._runner = make_runner(limits, settings.task_timeout_s, self._runner_ready, self._finished)
+        self._runner = make_runner(settings, self._runner_ready, self._finished)
         self._held: dict[int, _Held] = {}  # by token, in order of grant
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []

@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from imgray.operations import CATALOGUE
+from imgray.errors import RequestError
+from imgray.extensions import catalogue_of
+from imgray.operations import GROUPS, Operation
+from imgray.settings import Settings
 
 
 @click.command()
-def operations() -> None:
-    """List the operations and their arguments."""
+@click.argument("name", required=False)
+def operations(name: str | None) -> None:
+    """List the operations, or describe the one called NAME, with its arguments."""
+    catalogue = catalogue_of(Settings.having())
+    if name is not None:
+        if name not in catalogue.operations:
+            catalogue.parse(name)  # says which name is the nearest
+            raise RequestError(f"'{name}' is no operation's name.")
+        _describe(catalogue.operations[name])
+        return
     table = Table("operation", "arguments", "example", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for operation in CATALOGUE.values():
-        described = operation.describe()
-        required = described["arguments"]["required"]
-        arguments = ", ".join(
-            name if name in required else f"[{name}]" for name in described["arguments"]["properties"]
-        )
-        table.add_row(operation.name, arguments.replace("[", r"\["), operation.example)
-    Console().print(table)
+    for group in GROUPS:
+        members = [operation for operation in catalogue.operations.values() if operation.group == group]
+        if members:
+            table.add_row(f"[bold]{group}[/bold]")
+        for operation in sorted(members, key=lambda member: member.name):
+            table.add_row(f"  {operation.name}", escape(_arguments(operation.describe())), escape(operation.example))
+    for preset, pipeline in catalogue.presets.items():
+        table.add_row(f"preset:{escape(preset)}", "", escape(str(pipeline)))
+    Console(soft_wrap=True).print(table)
+
+
+def _arguments(described: dict[str, Any]) -> str:
+    arguments = described["arguments"]
+    return ", ".join(name if name in arguments["required"] else f"[{name}]" for name in arguments["properties"])
+
+
+def _describe(operation: type[Operation]) -> None:
+    described = operation.describe()
+    print(f"{described['summary']}\n\n{described['example']}\n")
+    table = Table("argument", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, schema in described["arguments"]["properties"].items():
+        required = name in described["arguments"]["required"]
+        default = "required" if required else str(schema.get("default", "")).lower()
+        table.add_row(name, escape(default), escape(schema.get("description", "")))
+    if table.row_count:
+        Console(soft_wrap=True).print(table)
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +24,14 @@ from rich.progress import (
 from rich.table import Table
 
 from imgray.bulk import BulkJob, Ending, cancel_leftovers, split_done
+from imgray.catalogue import Catalogue
 from imgray.errors import RequestError
+from imgray.extensions import catalogue_of
 from imgray.journal import HANDOVER_S, Journal
 from imgray.pipeline import Pipeline
 from imgray.plan import Item, make_plan
 from imgray.settings import Settings
+from imgray.task import DEFAULT_OUTPUT
 
 STATE_FOLDER = ".imgray"
 """Folder in ``--out`` that remembers what has been done."""
@@ -41,11 +44,21 @@ EXIT_INTERRUPTED = 130
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--op", "ops", multiple=True, metavar="PIPELINE",
               help="What to do, as in swap:rg/convert:webp,quality=80; may be repeated.")  # fmt: skip
+@click.option("--output", "outputs", multiple=True, metavar="NAME=PIPELINE",
+              help="Several results of each image, in a folder each: small=resize:320; may be repeated.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--workers", type=click.IntRange(min=0), help="Size of the worker pool; 0: one per core.")
 @click.option("--json", "report", type=click.Path(path_type=Path, allow_dash=True),
               help="Write what became of each image to this file, as JSON.")  # fmt: skip
-def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int | None, report: Path | None) -> None:
+def run(
+    paths: tuple[Path, ...],
+    *,
+    ops: tuple[str, ...],
+    outputs: tuple[str, ...],
+    out: Path,
+    workers: int | None,
+    report: Path | None,
+) -> None:
     """Process the images in PATHS, files and folders, and write the results to a folder.
 
     Folders are searched recursively, by content and not by name, and their structure is kept. The same command again
@@ -53,28 +66,29 @@ def run(paths: tuple[Path, ...], ops: tuple[str, ...], out: Path, workers: int |
 
     Exit status: 0 when all succeeded, 1 when some failed, 2 when nothing could be begun, 130 when interrupted.
     """
-    pipeline = Pipeline.parse("/".join(ops))
+    # The cluster is this user's own, and sources may be links to anywhere: the workers may use what the user may.
+    # What was done is remembered for good: the next run over this folder does only what is missing.
+    settings = Settings.having(data=out / STATE_FOLDER, file_roots=(Path("/"),), workers=workers, result_ttl_s=0)
+    pipelines = _pipelines(catalogue_of(settings), ops, outputs)
     if out.exists() and not out.is_dir():
         raise RequestError(f"--out '{out}' is a file.")
     if report is not None and not report.absolute().parent.is_dir():
         raise RequestError(f"--json '{report}': there is no folder '{report.absolute().parent}'.")
     console = Console(stderr=True)
     with console.status("Looking for images…"):
-        plan = make_plan(paths, out, pipeline)
-    # The cluster is this user's own, and sources may be links to anywhere: the workers may use what the user may.
-    # What was done is remembered for good: the next run over this folder does only what is missing.
-    settings = Settings.having(data=out / STATE_FOLDER, file_roots=(Path("/"),), workers=workers, result_ttl_s=0)
+        plan = make_plan(paths, out, pipelines)
     with closing(Journal.open(settings.data_folder, HANDOVER_S)) as journal:
         done, missing = split_done(plan.items, journal)
     tally = Tally(total=len(plan.items) + len(plan.problems), ignored=plan.ignored)
     for ending in (*map(Ending.of, plan.problems), *map(Ending.done_before, done)):
         tally.add(ending)
     try:
-        finished = not missing or _process(missing, pipeline, settings, tally, console)
+        finished = not missing or _process(missing, pipelines, settings, tally, console)
     finally:  # also when the cluster fails: what was done is done
         tally.show(out, to_stderr=str(report) == "-")
         if report is not None:
-            _write_report(report, {"pipeline": str(pipeline), "out": str(out), **tally.as_json()})
+            described = {name: str(pipeline) for name, pipeline in pipelines.items()}
+            _write_report(report, {"outputs": described, "out": str(out), **tally.as_json()})
     if not finished:
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
     if tally.failed:
@@ -150,7 +164,7 @@ class Tally:
             "images": [
                 {
                     "source": str(ending.source),
-                    "destination": str(ending.destination) if ending.destination else None,
+                    "destinations": {name: str(path) for name, path in ending.destinations.items()},
                     "state": "failed" if ending.failure else "skipped" if ending.skipped else "succeeded",
                     **({"code": ending.failure.code, "message": ending.failure.message} if ending.failure else {}),
                 }
@@ -159,7 +173,17 @@ class Tally:
         }
 
 
-def _process(missing: Sequence[Item], pipeline: Pipeline, settings: Settings, tally: Tally, console: Console) -> bool:
+def _pipelines(catalogue: Catalogue, ops: Sequence[str], outputs: Sequence[str]) -> dict[str, Pipeline]:
+    """Understand --op, or --output; files that they name are relative to where the user is."""
+    if ops and outputs:
+        raise RequestError("Give either --op, for one result of each image, or --output, for several.")
+    pipelines = catalogue.parse_named(outputs) if outputs else {DEFAULT_OUTPUT: catalogue.parse("/".join(ops))}
+    return {name: pipeline.anchored(Path.cwd()) for name, pipeline in pipelines.items()}
+
+
+def _process(
+    missing: Sequence[Item], pipelines: Mapping[str, Pipeline], settings: Settings, tally: Tally, console: Console
+) -> bool:
     """Start a private cluster, run the job on it, and show how it goes; return False when interrupted."""
     from imgray.actors.cluster import running_cluster  # noqa: PLC0415  # help and errors need not wait for Ray
 
@@ -184,7 +208,7 @@ def _process(missing: Sequence[Item], pipeline: Pipeline, settings: Settings, ta
 
             async def job() -> bool:
                 await cancel_leftovers(gateway)
-                finished = await BulkJob(gateway, pipeline, tell).run(missing)
+                finished = await BulkJob(gateway, pipelines, tell).run(missing)
                 progress.update(bar, description="Done" if finished else "Stopped")
                 return finished
 

@@ -9,7 +9,6 @@ from imgray.errors import ImgrayError, RequestError, TaskNotReadyError
 from imgray.frontend.dependencies import GatewayDep, retry_after
 from imgray.frontend.uploads import check_image, read_form
 from imgray.gateway import Submission, find_output
-from imgray.pipeline import Pipeline
 from imgray.task import DEFAULT_OUTPUT, State
 
 PIPELINE = "swap:rg,alpha=opaque/convert:png"
@@ -29,8 +28,9 @@ async def submit_task(request: Request, gateway: GatewayDep) -> Response:
     """Take the form's image, and answer the task's id."""
     try:
         data, name, _ = await read_form(request, "uploadfile")
-        await check_image(data, gateway.settings)
-        (task,) = await gateway.submit([Submission.of(data, Pipeline.parse(PIPELINE), label=name)])
+        pipeline = gateway.catalogue.parse(PIPELINE)
+        await check_image(data, gateway.settings, [pipeline])
+        (task,) = await gateway.submit([Submission.of(data, pipeline, label=name)])
     except ImgrayError as error:
         return _sentence(error)
     return PlainTextResponse(task.id)

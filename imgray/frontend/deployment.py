@@ -23,6 +23,7 @@ _HEALTH_CHECK_S = 5.0
 
 def build_application(settings: Settings) -> Application:
     """Describe the Frontend to Serve. Its replicas see to it that the actors are there."""
+    settings = settings.portable()  # replicas may start on other machines
 
     def build_app() -> FastAPI:
         start_actors(settings)

@@ -175,6 +175,7 @@ class OperationJson(BaseModel):
     """An operation of the catalogue."""
 
     name: str
+    group: str
     summary: str
     example: str = Field(description="A pipeline that shows it.")
     arguments: dict[str, Any] = Field(description="JSON schema of its arguments, in the order of the grammar.")

@@ -11,10 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
+from imgray.catalogue import Catalogue
+from imgray.errors import RequestError
+from imgray.frontend.accept import accepted_formats
 from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_PRIORITY, MAX_TENANT, Submission
+from imgray.gateway import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_OUTPUTS, MAX_PRIORITY, MAX_TENANT, Submission
 from imgray.moment import parse_moment
 from imgray.pipeline import Pipeline
 from imgray.task import DEFAULT_OUTPUT
@@ -26,7 +29,15 @@ ACCEPTED_BEFORE = 200
 class Options(BaseModel):
     """What may be asked beside the image: as parameters of the URL, or as fields of a form, which go first."""
 
-    pipeline: str = Field(default="", description="What to do, as in `swap:rg/convert:webp,quality=80`.")
+    pipeline: str = Field(
+        default="", description="What to do, as in `swap:rg/convert:webp,quality=80`; the output is named `image`."
+    )
+    output: list[str] = Field(
+        default=[],
+        max_length=MAX_OUTPUTS,
+        description="Instead of `pipeline`, or beside it: a name and a pipeline, as in `small=resize:320`. May be"
+        " repeated; the image is decoded once.",
+    )
     label: str = Field(default="", max_length=MAX_LABEL, description="Your own name for the image.")
     tenant: str = Field(
         default="", max_length=MAX_TENANT, description="On whose behalf; tenants share the workers fairly."
@@ -45,27 +56,37 @@ class Options(BaseModel):
         " again, for the same tenant, answers the first task.",
     )
 
-    def with_fields(self, fields: Mapping[str, str]) -> Options:
+    def with_fields(self, fields: Mapping[str, list[str]]) -> Options:
         """Put the fields of a form in the place of what the URL says.
 
         Raises:
             RequestValidationError: one has no valid value.
         """
-        given = {name: value for name, value in fields.items() if value and name in Options.model_fields}
+        given: dict[str, object] = {
+            name: values if name == "output" else values[-1]
+            for name, values in fields.items()
+            if any(values) and name in Options.model_fields
+        }
         try:
             return Options.model_validate({**self.model_dump(exclude_unset=True), **given})
         except ValidationError as error:
             problems = error.errors()
             raise RequestValidationError([{**one, "loc": ("form", *one["loc"])} for one in problems]) from error
 
-    def submission(self, idempotency_key: str) -> Submission:
+    def submission(self, catalogue: Catalogue, idempotency_key: str, accept: str) -> Submission:
         """Say it in the gateway's terms, but for the image.
+
+        Args:
+            catalogue: by which pipelines are understood.
+            idempotency_key: that of the header.
+            accept: the ``Accept`` header, by which `convert:auto` chooses.
 
         Raises:
             PipelineError, RequestError: something in it cannot be understood.
         """
+        formats = accepted_formats(accept)
         return Submission(
-            {DEFAULT_OUTPUT: Pipeline.parse(self.pipeline)},
+            {name: pipeline.accepting(formats) for name, pipeline in self._outputs(catalogue).items()},
             label=self.label,
             tenant=self.tenant,
             priority=self.priority,
@@ -73,6 +94,17 @@ class Options(BaseModel):
             idempotency_key=idempotency_key,
             deduplicate=self.deduplicate,
         )
+
+    def _outputs(self, catalogue: Catalogue) -> dict[str, Pipeline]:
+        """Return the pipelines by the names of their outputs."""
+        named = catalogue.parse_named(self.output)
+        if named and not self.pipeline:
+            return named
+        if DEFAULT_OUTPUT in named:
+            raise RequestError(
+                f"The output '{DEFAULT_OUTPUT}' is that of pipeline: give one of the two, or another name."
+            )
+        return {DEFAULT_OUTPUT: catalogue.parse(self.pipeline), **named}
 
 
 _IMAGE_BODY: dict[str, Any] = {
@@ -109,6 +141,7 @@ async def submit_task(
     response: Response,
     gateway: GatewayDep,
     options: Annotated[Options, Query()],
+    *,
     idempotency_key: Annotated[
         str,
         Header(
@@ -118,19 +151,24 @@ async def submit_task(
             " first task, whatever has become of it; with another image or pipeline, 422 `idempotency_conflict`.",
         ),
     ] = "",
+    accept: Annotated[
+        str, Header(description="`convert:auto` takes AVIF or WebP if they are named here, not by a wildcard.")
+    ] = "",
 ) -> TaskJson:
     """Submit an image: the body itself, or a form with `image` and the parameters as fields.
 
     The answer comes when the image and the task are on disk; from then on nothing loses them. It is 202 for a new task,
     and 200 for one that was submitted before with the same `Idempotency-Key`, or the same content and `deduplicate`.
     """
-    asked = options.submission(idempotency_key)  # before the body is read: what is wrong with it is said at once
+    asked = options.submission(
+        gateway.catalogue, idempotency_key, accept
+    )  # before the body is read: what is wrong with it is said at once
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data, name, fields = await read_form(request, "image")
-        asked = options.with_fields(fields).submission(idempotency_key)
+        asked = options.with_fields(fields).submission(gateway.catalogue, idempotency_key, accept)
     else:
         data, name = await read_raw(request), ""
-    info = await check_image(data, gateway.settings)
+    info = await check_image(data, gateway.settings, list(asked.outputs.values()))
     submission = replace(asked, data=data, pixels=info.pixels, label=asked.label or name)
     (task,) = await gateway.submit([submission])
     response.status_code = ACCEPTED if task.id == submission.task_id else ACCEPTED_BEFORE

@@ -9,10 +9,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from imgray.codec import FORMATS
+from imgray.codec import RESULTS
 from imgray.frontend.dependencies import CodeFilter, GatewayDep, PartDep, TenantFilter, cursor_of
 from imgray.frontend.schema import HistoryJson, OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
-from imgray.operations import CATALOGUE
 from imgray.task import Filter, Output, State, Task
 from imgray.version import __version__
 
@@ -87,9 +86,15 @@ async def get_output(task_id: str, name: str, request: Request, gateway: Gateway
 
 
 @router.get("/operations", tags=["service"])
-async def list_operations() -> list[OperationJson]:
-    """List the operations with their arguments."""
-    return [OperationJson(**operation.describe()) for operation in CATALOGUE.values()]
+async def list_operations(gateway: GatewayDep) -> list[OperationJson]:
+    """List the operations with their arguments, those that the operator added too."""
+    return [OperationJson(**operation.describe()) for operation in gateway.catalogue.operations.values()]
+
+
+@router.get("/presets", tags=["service"])
+async def list_presets(gateway: GatewayDep) -> dict[str, str]:
+    """List the pipelines that the operator named, for `preset:NAME`."""
+    return {name: str(pipeline) for name, pipeline in gateway.catalogue.presets.items()}
 
 
 @router.get("/workers", tags=["service"])
@@ -112,7 +117,7 @@ async def get_status(gateway: GatewayDep) -> StatusJson:
 
 def _output_headers(task: Task, output: Output) -> dict[str, str]:
     stem = PurePosixPath(task.spec.label.replace("\\", "/")).stem or task.id
-    name = f"{stem}{FORMATS[output.format].extensions[0]}"
+    name = f"{stem}{RESULTS[output.format].extensions[0]}"
     return {
         "ETag": f'"{output.sha256}"',
         "Cache-Control": "private, max-age=31536000, immutable",

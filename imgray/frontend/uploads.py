@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -11,8 +11,9 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from imgray.codec import ImageInfo, inspect
+from imgray.codec import ImageInfo, ImageLimits, inspect
 from imgray.errors import BodyTooLargeError, EmptyImageError, RequestError
+from imgray.pipeline import Pipeline, reading_at_the_door
 from imgray.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -20,6 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+_MAX_FIELDS = 64
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and small fields around an image in a form
 
 
@@ -52,16 +54,19 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-async def read_form(request: Request, field: str) -> tuple[bytes, str, dict[str, str]]:
-    """Return the image in a form's field, its file name, and the other fields.
+async def read_form(request: Request, field: str) -> tuple[bytes, str, dict[str, list[str]]]:
+    """Return the image in a form's field, its file name, and the texts in the other fields.
 
     Raises:
         RequestError: the form cannot be read, or has no such field.
     """
     try:
-        async with request.form(max_files=1, max_fields=16) as form:
+        async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
             image = form.get(field)
-            others = {key: value for key, value in form.items() if isinstance(value, str)}
+            others: dict[str, list[str]] = {}
+            for key, value in form.multi_items():
+                if isinstance(value, str):
+                    others.setdefault(key, []).append(value)
             if isinstance(image, UploadFile):
                 return await image.read(), image.filename or "", others
     except (HTTPException, FormParserError, UnicodeError, LookupError) as error:
@@ -75,8 +80,8 @@ async def read_raw(request: Request) -> bytes:
     return await request.body()
 
 
-async def check_image(data: bytes, settings: Settings) -> ImageInfo:
-    """Read an image's header; refuse what is plainly no image that a worker could use, from that alone.
+async def check_image(data: bytes, settings: Settings, pipelines: Sequence[Pipeline]) -> ImageInfo:
+    """Read an image's header; refuse what is plainly no image that these pipelines could use, from that alone.
 
     Raises:
         ImageError, BodyTooLargeError: the caller can mend it.
@@ -85,4 +90,5 @@ async def check_image(data: bytes, settings: Settings) -> ImageInfo:
         raise EmptyImageError
     if len(data) > settings.max_body_bytes:
         raise BodyTooLargeError(settings.max_body_bytes)
-    return await asyncio.to_thread(inspect, data, settings.max_pixels)  # a hostile header can take its time
+    reading = reading_at_the_door(pipelines)
+    return await asyncio.to_thread(inspect, data, ImageLimits.of(settings), reading)  # a hostile one can take its time

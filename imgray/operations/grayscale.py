@@ -6,10 +6,8 @@ from typing import ClassVar
 
 from PIL import Image
 
-from imgray.codec import as_rgb
+from imgray.modes import GREYS, as_rgb
 from imgray.operations.base import Operation
-
-_KEPT_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"})
 
 
 class Grayscale(Operation):
@@ -17,10 +15,11 @@ class Grayscale(Operation):
 
     name: ClassVar[str] = "grayscale"
     example: ClassVar[str] = "grayscale"
+    group: ClassVar[str] = "colour"
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Return the image in mode L or LA; an image that is grey already stays as it is."""
-        if image.mode in _KEPT_MODES:
+        if image.mode in GREYS or image.mode == "LA":
             return image
         rgb = as_rgb(image)
         return rgb.convert("LA" if rgb.mode == "RGBA" else "L")

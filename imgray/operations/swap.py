@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from PIL import Image
 from pydantic import Field, field_validator
 
-from imgray.codec import as_rgb
+from imgray.modes import GREYS, as_rgb
 from imgray.operations.base import Operation
 
 
@@ -19,6 +19,7 @@ class Swap(Operation):
 
     name: ClassVar[str] = "swap"
     example: ClassVar[str] = "swap:rg"
+    group: ClassVar[str] = "colour"
 
     channels: str = Field(pattern="^[rgba]{2}$", description="The two channels, of r, g, b and a (alpha).")
     alpha: Literal["keep", "opaque"] = Field(default="keep", description="What becomes of transparency.")
@@ -32,7 +33,7 @@ class Swap(Operation):
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Exchange the bands; grey images stay as they are unless alpha is one of the two."""
-        if image.mode in _GREY_MODES and "a" not in self.channels:
+        if image.mode in GREYS and "a" not in self.channels:
             return image
         rgb = as_rgb(image)
         if "a" in self.channels and rgb.mode == "RGB":
@@ -42,10 +43,4 @@ class Swap(Operation):
         bands[first], bands[second] = bands[second], bands[first]
         if self.alpha == "opaque":
             bands = bands[:3]
-        swapped = Image.merge("RGB" if len(bands) == len("rgb") else "RGBA", bands)
-        swapped.info = rgb.info
-        return swapped
-
-
-_GREY_MODES = frozenset({"1", "L", "I", "F", "I;16", "I;16B", "I;16L"})
-"""Modes whose red, green and blue are one and the same, and which have no alpha."""
+        return Image.merge("RGB" if len(bands) == len("rgb") else "RGBA", bands)

@@ -113,6 +113,20 @@ def test_operations_are_chosen_with_their_arguments(page: webdriver.Chrome, tmp_
     assert page.find_element(By.CSS_SELECTOR, ".size").text.startswith("32\u00d716")
 
 
+def test_facts_are_shown_as_text(page: webdriver.Chrome, tmp_path: Path) -> None:
+    picture(size=(64, 48)).save(tmp_path / "a.png")
+    page.find_element(By.CSS_SELECTOR, "#operation option[value=info]").click()
+    button(page, "Add")
+    button(page, "Grayscale")
+    assert page.find_element(By.ID, "pipeline").get_attribute("value") == "swap:rg/grayscale/info"
+    page.find_element(By.ID, "files").send_keys(str(tmp_path / "a.png"))
+    wait(page).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".facts"))
+    assert '"width": 64' in page.find_element(By.CSS_SELECTOR, ".facts").text
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        page.save_screenshot(str(Path(folder) / "facts.png"))
+
+
 def test_a_broken_picture_says_what_is_wrong_with_it(page: webdriver.Chrome, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_text("hello")
     page.find_element(By.ID, "files").send_keys(str(tmp_path / "broken.png"))

@@ -11,10 +11,11 @@ from typing import Any
 from sim.history import Kind, kind_of, reference
 from sim.loop import Process, SimLoop
 
-from imgray.attempt import Limits, Product
+from imgray.attempt import Product
 from imgray.errors import ImageCorruptError, ImgrayError, TaskTimeoutError, WorkerDiedError
 from imgray.ports import UnansweredError
 from imgray.runner import Result, Run
+from imgray.settings import Settings
 from imgray.task import Failure, Output, output_key
 
 _LATENCY_S = 0.01
@@ -27,14 +28,12 @@ class SimRunner:
     def __init__(
         self,
         rng: random.Random,
-        limits: Limits,
-        timeout_s: float,
+        settings: Settings,
         on_ready: Callable[[], None],
         on_result: Callable[[Result], None],
     ) -> None:
-        del limits
         self._rng = rng
-        self._timeout_s = timeout_s
+        self._timeout_s = settings.task_timeout_s
         self._on_ready = on_ready
         self._on_result = on_result
         self._queue: deque[Run] = deque()

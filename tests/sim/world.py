@@ -27,6 +27,7 @@ from sim.parts import Network, SimRunner
 from imgray.actors.master import Master
 from imgray.actors.storage import Storage
 from imgray.actors.worker import Worker
+from imgray.catalogue import BUILT_IN
 from imgray.errors import (
     IdempotencyConflictError,
     ImgrayError,
@@ -38,7 +39,6 @@ from imgray.errors import (
 from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
 from imgray.messages import WorkerInfo
-from imgray.pipeline import Pipeline
 from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, UnansweredError
 from imgray.settings import Settings
 from imgray.task import Task
@@ -58,7 +58,7 @@ SETTINGS = Settings(
     max_batch=4,
     result_ttl_s=0,
 )
-PIPELINE = Pipeline.parse("swap:rg")
+PIPELINE = BUILT_IN.parse("swap:rg")
 
 _MAX_STEPS = 100_000
 _PATIENCE_S = 900.0  # how long everything may take to end, once nothing is broken any more

@@ -223,7 +223,7 @@ async def test_the_service_describes_itself(tmp_path: Path) -> None:
         (worker,) = (await client.get("/v1/workers")).json()
         assert worker["name"] == "worker-1"
         operations = {operation["name"]: operation for operation in (await client.get("/v1/operations")).json()}
-        assert operations["resize"]["arguments"]["properties"]["mode"]["enum"] == ["fit", "fill", "exact"]
+        assert operations["resize"]["arguments"]["properties"]["mode"]["enum"] == ["fit", "fill", "exact", "outside"]
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert {"/v1/tasks", "/v1/tasks/{task_id}", "/v1/tasks/{task_id}/outputs/{name}"} <= set(paths)
 

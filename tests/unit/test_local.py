@@ -18,6 +18,7 @@ from PIL import Image
 from imgray.actors.master import Master
 from imgray.actors.storage import Storage
 from imgray.blobs import BlobStore
+from imgray.catalogue import BUILT_IN
 from imgray.errors import (
     BodyTooLargeError,
     JournalError,
@@ -32,7 +33,6 @@ from imgray.errors import (
 from imgray.gateway import Submission
 from imgray.journal import Journal
 from imgray.local import LocalCluster
-from imgray.pipeline import Pipeline
 from imgray.settings import Settings
 from imgray.task import DEFAULT_OUTPUT, Event, State
 
@@ -50,7 +50,7 @@ async def test_an_image_is_submitted_processed_and_fetched(tmp_path: Path) -> No
 
 
 async def test_several_outputs_of_one_input(tmp_path: Path, png: bytes) -> None:
-    outputs = {"small": Pipeline.parse("resize:8"), "grey": Pipeline.parse("grayscale/convert:jpeg")}
+    outputs = {"small": BUILT_IN.parse("resize:8"), "grey": BUILT_IN.parse("grayscale/convert:jpeg")}
     async with cluster(tmp_path) as made:
         (task,) = await made.gateway.submit([Submission(outputs, data=png)])
         task = await made.gateway.wait(task.id, WAIT_S)

@@ -5,16 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from imgray.catalogue import BUILT_IN, Catalogue
+from imgray.codec import ImageLimits, Reading
 from imgray.errors import BadArgumentError, PipelineError, TooManyPixelsError, UnknownOperationError
-from imgray.operations import Convert, Grayscale, Operation, Resize, Rotate, Swap
-from imgray.pipeline import MAX_STEPS, Pipeline, parse_pipeline
+from imgray.operations import Context, Convert, Grayscale, Operation, Resize, Rotate, Swap
+from imgray.picture import Picture
+from imgray.pipeline import MAX_STEPS, Pipeline, enough_for_all, reading_at_the_door, shared_reading
 
 sides = st.integers(1, 16_384)
 operations: st.SearchStrategy[Operation] = st.one_of(
     st.just(Grayscale()),
-    st.builds(Rotate, degrees=st.sampled_from([90, 180, 270])),
+    st.builds(Rotate, degrees=st.floats(-360, 360), background=st.sampled_from(["ff8800", "00000000"])),
     st.builds(Swap, channels=st.sampled_from(["rg", "gb", "ba", "ar"]), alpha=st.sampled_from(["keep", "opaque"])),
-    st.builds(Resize, width=sides, height=sides, mode=st.sampled_from(["fit", "fill", "exact"])),
+    st.builds(Resize, width=sides, height=sides, mode=st.sampled_from(["fit", "fill", "exact", "outside"])),
     st.builds(Resize, height=sides),
 )
 converts = st.builds(Convert, format=st.sampled_from(["png", "jpeg"]), quality=st.integers(1, 100)) | st.builds(
@@ -27,19 +30,19 @@ pipelines = st.builds(
 
 @given(pipelines)
 def test_text_and_json_give_the_same_pipeline_back(pipeline: Pipeline) -> None:
-    assert Pipeline.parse(str(pipeline)) == pipeline
-    assert Pipeline.from_json(pipeline.to_json()) == pipeline
-    assert str(Pipeline.parse(str(pipeline))) == str(pipeline)
+    assert BUILT_IN.parse(str(pipeline)) == pipeline
+    assert BUILT_IN.from_json(pipeline.to_json()) == pipeline
+    assert str(BUILT_IN.parse(str(pipeline))) == str(pipeline)
 
 
 @given(st.text(max_size=60) | st.text('swaprgeizconvt:/,="\\0123 ', max_size=40))
 def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
     try:
-        pipeline = Pipeline.parse(text)
+        pipeline = BUILT_IN.parse(text)
     except PipelineError as error:
         assert str(error)
     else:
-        assert Pipeline.parse(str(pipeline)) == pipeline
+        assert BUILT_IN.parse(str(pipeline)) == pipeline
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
     ],
 )
 def test_the_canonical_form(text: str, canonical: str) -> None:
-    assert str(Pipeline.parse(text)) == canonical
+    assert str(BUILT_IN.parse(text)) == canonical
 
 
 @pytest.mark.parametrize(
@@ -68,14 +71,20 @@ def test_the_canonical_form(text: str, canonical: str) -> None:
         ("qqq", UnknownOperationError, "/v1/operations"),
         ("resize:widht=80", BadArgumentError, "Did you mean 'width'"),
         ("resize:0", BadArgumentError, "width: input should be greater than or equal to 1, not '0'"),
-        ("resize:1,2,3,4", BadArgumentError, "'4' is one argument too many"),
+        ("swap:rg,keep,3", BadArgumentError, "'3' is one argument too many"),
         ("resize:width=1,2", BadArgumentError, "follows one given by name"),
         ("resize:1,width=2", BadArgumentError, "'width' is given twice"),
         ("resize", BadArgumentError, "give a width, a height or both"),
         ("resize:80,mode=fill", BadArgumentError, "needs both width and height"),
         ("swap", BadArgumentError, "channels: field required"),
         ("swap:rr", BadArgumentError, "must differ"),
-        ("rotate:45", BadArgumentError, "90, 180 or 270"),
+        ("rotate:361", BadArgumentError, "less than or equal to 360"),
+        ("rotate:nan", BadArgumentError, "finite number"),
+        ("rotate:4,background=mauvee", BadArgumentError, "give a colour by name"),
+        ("swap:rg/decode:partial=true", PipelineError, "can only stand first"),
+        ("convert:png,max_bytes=9", BadArgumentError, "max_bytes is for lossy formats"),
+        ("convert:bmp,progressive=true", BadArgumentError, "progressive is for jpeg"),
+        ("preset:thump", BadArgumentError, "there is no preset"),
         ("convert:png,lossless=true", BadArgumentError, "lossless is for webp"),
         ("convert:png/swap:rg", PipelineError, "can only stand last"),
         ("swap:rg/", PipelineError, "an operation's name at character 9"),
@@ -86,40 +95,43 @@ def test_the_canonical_form(text: str, canonical: str) -> None:
 )
 def test_an_error_says_what_and_where(text: str, kind: type[PipelineError], words: str) -> None:
     with pytest.raises(kind) as caught:
-        Pipeline.parse(text)
+        BUILT_IN.parse(text)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["[", "[1", '["swap"]', '[{"op": "swop"}]', "[" * 100_000])
 def test_text_that_starts_like_json_is_read_as_json(text: str) -> None:
-    assert str(Pipeline.parse('[{"op": "swap", "channels": "rg"}]')) == "swap:rg"
+    assert str(BUILT_IN.parse('[{"op": "swap", "channels": "rg"}]')) == "swap:rg"
     with pytest.raises(PipelineError):
-        Pipeline.parse(text)
+        BUILT_IN.parse(text)
 
 
 def test_every_form_is_taken() -> None:
     wanted = Pipeline((Swap(channels="rg"),))
-    assert parse_pipeline("swap:rg") == wanted
-    assert parse_pipeline(wanted) is wanted
-    assert parse_pipeline(Swap(channels="rg")) == wanted
-    assert parse_pipeline([{"op": "swap", "channels": "rg"}]) == wanted
+    assert BUILT_IN.take("swap:rg") == wanted
+    assert BUILT_IN.take(wanted) is wanted
+    assert BUILT_IN.take(Swap(channels="rg")) == wanted
+    assert BUILT_IN.take([{"op": "swap", "channels": "rg"}]) == wanted
 
 
 @pytest.mark.parametrize("steps", [[{"channels": "rg"}], ["swap"], [{"op": 3}], [{"op": "swap", "x": 1}]])
 def test_bad_json_is_a_pipeline_error(steps: list[dict[str, object]]) -> None:
     with pytest.raises(PipelineError):
-        Pipeline.from_json(steps)
+        BUILT_IN.from_json(steps)
 
 
 def test_the_output_keeps_the_format_of_the_input_where_it_can() -> None:
-    assert Pipeline.parse("swap:rg").output_format("jpeg") == "jpeg"
-    assert Pipeline.parse("swap:rg").output_format("gif") == "png"
-    assert Pipeline.parse("convert:webp").output_format("jpeg") == "webp"
+    assert BUILT_IN.parse("swap:rg").output_format("jpeg") == "jpeg"
+    assert BUILT_IN.parse("swap:rg").output_format("gif") == "gif"
+    assert BUILT_IN.parse("swap:rg").output_format("heic") == "png"
+    assert BUILT_IN.parse("convert:webp").output_format("jpeg") == "webp"
 
 
 def test_no_operation_may_make_an_image_over_the_limit() -> None:
     with pytest.raises(TooManyPixelsError, match="2000 by 2000"):
-        Pipeline.parse("resize:2000,2000,exact").run(Image.new("L", (10, 10)), "png", max_pixels=1_000_000)
+        BUILT_IN.parse("resize:2000,2000,exact").run(
+            Picture.of(Image.new("L", (10, 10))), Context(ImageLimits(max_pixels=1_000_000))
+        )
 
 
 def test_a_checkpoint_can_end_a_run_between_steps() -> None:
@@ -132,4 +144,52 @@ def test_a_checkpoint_can_end_a_run_between_steps() -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        Pipeline.parse("rotate:90/rotate:90").run(Image.new("L", (2, 2)), "png", 100, checkpoint)
+        BUILT_IN.parse("rotate:90/rotate:90").run(Picture.of(Image.new("L", (2, 2))), Context(checkpoint=checkpoint))
+
+
+def test_a_preset_stands_for_its_operations_wherever_it_is_named() -> None:
+    catalogue = Catalogue(presets={"small": "resize:80", "web": "preset:small/convert:webp"})
+    assert str(catalogue.parse("swap:rg/preset:web")) == "swap:rg/resize:80/convert:webp"
+    assert catalogue.from_json([{"op": "preset", "name": "small"}]) == catalogue.parse("resize:80")
+    with pytest.raises(BadArgumentError, match="Did you mean 'small'"):
+        catalogue.parse("preset:smal")
+    with pytest.raises(PipelineError):
+        Catalogue(presets={"broken": "resize"})
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("", Reading()),
+        ("swap:rg", Reading()),
+        ("convert:webp", Reading()),
+        ("convert:jpeg", Reading(frames=1)),
+        ("decode:frames=3,orient=false/swap:rg", Reading(frames=3, orient=False)),
+        ("decode:partial=true/convert:jpeg", Reading(frames=1, partial=True)),
+    ],
+)
+def test_no_more_frames_are_read_than_the_output_has(text: str, reading: Reading) -> None:
+    assert BUILT_IN.parse(text).reading == reading
+
+
+def test_one_reading_serves_several_pipelines() -> None:
+    still, moving = BUILT_IN.parse("convert:jpeg"), BUILT_IN.parse("convert:webp")
+    assert shared_reading([still, still]) == Reading(frames=1)
+    assert shared_reading([still, moving]) == Reading()
+    assert reading_at_the_door([still, BUILT_IN.parse("decode:partial=true")]) == Reading(partial=True)
+
+
+def test_an_input_is_reduced_only_as_far_as_every_pipeline_allows() -> None:
+    small, large, exact = (BUILT_IN.parse(text) for text in ("resize:50", "decode:orient=false/resize:80", "swap:rg"))
+    assert small.enough((400, 400)) == (51, 51)
+    assert enough_for_all([small, large], (400, 400)) == (81, 81)
+    assert enough_for_all([small, exact], (400, 400)) is None
+    assert BUILT_IN.parse("resize:50,kernel=nearest").enough((400, 400)) is None
+
+
+def test_the_receiver_decides_on_auto_unless_the_pipeline_does() -> None:
+    auto = BUILT_IN.parse("swap:rg/convert:auto,70")
+    assert str(auto.accepting(("webp",))) == "swap:rg/convert:auto,70,accept=webp"
+    assert auto.accepting(()) == auto
+    assert str(BUILT_IN.parse("convert:auto,accept=webp:avif").accepting(("webp",))) == "convert:auto,accept=avif:webp"
+    assert BUILT_IN.parse("convert:png").accepting(("webp",)) == BUILT_IN.parse("convert:png")

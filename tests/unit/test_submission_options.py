@@ -205,11 +205,11 @@ async def test_lists_can_be_narrowed_to_a_tenant_and_an_error(tmp_path: Path, pn
 
 
 async def test_openapi_describes_every_option(tmp_path: Path) -> None:
-    options = {"pipeline", "label", "priority", "tenant", "expires_at", "deduplicate"}
+    options = {"pipeline", "output", "label", "priority", "tenant", "expires_at", "deduplicate"}
     async with http(tmp_path) as client:
         call = (await client.get("/openapi.json")).json()["paths"]["/v1/tasks"]["post"]
     described = {parameter["name"]: parameter for parameter in call["parameters"]}
-    assert set(described) == options | {KEY}
+    assert set(described) == options | {KEY, "accept"}
     assert all(parameter["description"] for parameter in described.values())
     assert set(call["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]) == options | {"image"}
     assert {"200", "202"} <= set(call["responses"])
