@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from imgray.cli.tables import new_table, print_table, shown
 from imgray.errors import RequestError
 from imgray.extensions import catalogue_of
 from imgray.operations import GROUPS, Operation
@@ -27,16 +26,16 @@ def operations(name: str | None) -> None:
             raise RequestError(f"'{name}' is no operation's name.")
         _describe(catalogue.operations[name])
         return
-    table = Table("operation", "arguments", "example", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table("operation", "arguments", "example")
     for group in GROUPS:
         members = [operation for operation in catalogue.operations.values() if operation.group == group]
         if members:
-            table.add_row(f"[bold]{group}[/bold]")
+            table.add_row(Text(group, style="bold"))
         for operation in sorted(members, key=lambda member: member.name):
-            table.add_row(f"  {operation.name}", escape(_arguments(operation.describe())), escape(operation.example))
+            table.add_row(*map(shown, (f"  {operation.name}", _arguments(operation.describe()), operation.example)))
     for preset, pipeline in catalogue.presets.items():
-        table.add_row(f"preset:{escape(preset)}", "", escape(str(pipeline)))
-    Console(soft_wrap=True).print(table)
+        table.add_row(shown(f"preset:{preset}"), "", shown(pipeline))
+    print_table(table)
 
 
 def _arguments(described: dict[str, Any]) -> str:
@@ -47,13 +46,13 @@ def _arguments(described: dict[str, Any]) -> str:
 def _describe(operation: type[Operation]) -> None:
     described = operation.describe()
     print(f"{described['summary']}\n\n{described['example']}\n")
-    table = Table("argument", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table("argument", "default", "meaning")
     for name, schema in described["arguments"]["properties"].items():
         required = name in described["arguments"]["required"]
         default = "required" if required else str(schema.get("default", "")).lower()
-        table.add_row(name, escape(default), escape(schema.get("description", "")))
+        table.add_row(*map(shown, (name, default, schema.get("description", ""))))
     if table.row_count:
-        Console(soft_wrap=True).print(table)
+        print_table(table)
 
 
 @click.command()

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from imgray.catalogue import BUILT_IN, Catalogue
 from imgray.codec import ImageLimits, Reading
 from imgray.errors import BadArgumentError, PipelineError, TooManyPixelsError, UnknownOperationError
-from imgray.operations import Context, Convert, Grayscale, Operation, Resize, Rotate, Swap
+from imgray.operations import OPERATIONS, Context, Convert, Grayscale, Operation, Resize, Rotate, Swap
 from imgray.picture import Picture
 from imgray.pipeline import MAX_STEPS, Pipeline, enough_for_all, reading_at_the_door, shared_reading
 
@@ -33,6 +37,52 @@ def test_text_and_json_give_the_same_pipeline_back(pipeline: Pipeline) -> None:
     assert BUILT_IN.parse(str(pipeline)) == pipeline
     assert BUILT_IN.from_json(pipeline.to_json()) == pipeline
     assert str(BUILT_IN.parse(str(pipeline))) == str(pipeline)
+
+
+TEXTS = [
+    *("red", "ff880040", "10:20:30:40", "1:0:0:0:1:0", "0:0:1:0:1:1:0:1", "1:2", "50p", "7.5%", "0.3:0.7"),
+    *("attention", "southwest", "DejaVuSans.ttf", "/logos/a mark.png", 'say "hi", twice / or = more', "\u00fcber\n2"),
+    *("rgb1", "ra"),
+]
+"""What arguments that are texts may be: some fit one, some another."""
+
+
+def values(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Draw values for an argument, by its JSON schema; not all fit, since some rules are not in the schema."""
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    (kind,) = kinds[:1]
+    if "enum" in kind:
+        return st.sampled_from(kind["enum"])
+    low, high = kind.get("minimum", -1000), kind.get("maximum", 1000)
+    if kind.get("type") == "integer":
+        return st.integers(low, high)
+    if kind.get("type") == "number":
+        return st.floats(low, high, exclude_min="exclusiveMinimum" in kind)
+    if kind.get("type") == "boolean":
+        return st.booleans()
+    if kind.get("type") == "array":
+        return st.lists(st.floats(-2, 2), min_size=1, max_size=12) | st.sampled_from(TEXTS)
+    return st.sampled_from(TEXTS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@given(data=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+def test_every_operation_reads_back_what_it_writes(operation: type[Operation], data: st.DataObject) -> None:
+    described = operation.describe()["arguments"]
+    drawn = {
+        name: data.draw(values(schema), label=name)
+        for name, schema in described["properties"].items()
+        if name in described["required"] or data.draw(st.booleans())
+    }
+    try:
+        pipeline = BUILT_IN.from_json([{"op": operation.name, **drawn}])
+    except BadArgumentError as error:
+        assert str(error)
+        pipeline = BUILT_IN.parse(operation.example)
+    assert BUILT_IN.parse(str(pipeline)) == pipeline
+    assert str(BUILT_IN.parse(str(pipeline))) == str(pipeline)
+    assert BUILT_IN.from_json(json.loads(json.dumps(pipeline.to_json()))) == pipeline
 
 
 @given(st.text(max_size=60) | st.text('swaprgeizconvt:/,="\\0123 ', max_size=40))
