@@ -8,15 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from running import Service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-SHELL: list[str] = re.findall(r"```sh\n(.*?)```", README + EXTENDING, re.DOTALL)
+SHELL: list[str] = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 (PYTHON,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -67,23 +65,6 @@ def test_the_bulk_example_with_several_results(folder: Path) -> None:
     assert Image.open(folder / "site" / "web" / "sunset.avif").width == 640
 
 
-def test_the_examples_of_operations_and_presets_of_ones_own(folder: Path) -> None:
-    (source,) = re.findall(r"```python\n(.*?)```", EXTENDING, re.DOTALL)
-    (folder / "house.py").write_text(source)
-    run(["sh", "-c", block("IMGRAY_OPERATIONS=")], folder)
-    striped = np.asarray(Image.open(folder / "dreamy" / "test-card.png"))
-    assert striped[20, 20, 0] < striped[10, 20, 0]
-    run(["sh", "-c", block("IMGRAY_PRESETS=")], folder)
-    assert Image.open(folder / "thumbs" / "fractal.webp").size == (256, 256)
-
-
-def test_the_example_of_a_program_of_ones_own_is_understood(folder: Path) -> None:
-    setting = block("IMGRAY_COMMANDS=").rpartition("imgray run")[0]
-    said = run(["bash", "-eu", "-c", f"{setting} imgray operations charcoal"], folder)
-    assert "Draw with charcoal." in said
-    assert "radius" in said
-
-
 def test_the_curl_examples(folder: Path, service: Service) -> None:
     for words in ("-o fractal.webp", "Idempotency-Key", "Accept: image/avif", "/submitTask"):
         run(["bash", "-eu", "-c", block(words).replace("http://127.0.0.1:8000", service.url)], folder)
@@ -107,4 +88,4 @@ def test_the_python_example(folder: Path) -> None:
 
 def test_the_application_that_serve_run_takes() -> None:
     code = "import serve_app; assert type(serve_app.app).__name__ == 'Application', serve_app.app"
-    run([sys.executable, "-c", code], Path(__file__).parents[2])
+    run([sys.executable, "-c", code], ROOT)

@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from imgray.custom import CommandOperation
+from imgray.extensions import catalogue_of
+from imgray.operations import Context
+from imgray.picture import Picture
+from imgray.samples import test_card as draw_test_card
+from imgray.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
@@ -43,3 +50,20 @@ def test_the_architecture_page_names_every_module() -> None:
     assert {
         module for module in modules - {"__init__", "__main__", "version"} if f"imgray.{module}" not in page
     } == set()
+
+
+def test_the_examples_of_extending_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "house.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+    for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
+        for name, value in re.findall(r"(IMGRAY_\w+)='(.*?)'", block, re.DOTALL):
+            monkeypatch.setenv(name, value)
+            seen.add(name)
+        (text,) = re.findall(r"--op (\S+)", block)
+        pipeline = catalogue_of(Settings.having()).parse(text)
+        if not isinstance(pipeline.operations[0], CommandOperation):  # its program need not be installed
+            assert pipeline.run(Picture.of(draw_test_card()), Context()).data
+    assert seen == {"IMGRAY_OPERATIONS", "IMGRAY_COMMANDS", "IMGRAY_PRESETS"}
