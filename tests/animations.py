@@ -61,7 +61,8 @@ def _over(below: Pixels, above: Pixels) -> Pixels:
     alpha = upper + lower * (1 - upper)
     mixed = above[..., :3] * upper + below[..., :3] * lower * (1 - upper)
     colours = np.divide(mixed, alpha, out=np.zeros_like(mixed), where=alpha > 0)
-    return np.rint(np.concatenate([colours, alpha * 255], axis=2)).astype(np.uint8)
+    composed: Pixels = np.rint(np.concatenate([colours, alpha * 255], axis=2)).astype(np.uint8)
+    return composed
 
 
 def gif(

@@ -19,6 +19,7 @@ from pictures import encoded, picture  # noqa: E402  # the same
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedules", type=int, default=10_000, help="schedules that the simulation plays")
     parser.addoption("--first-seed", type=int, default=0, help="the seed that it begins with")
+    parser.addoption("--fuzz-rounds", type=int, default=4_000, help="mutated files and pipelines that are tried")
     parser.addoption("--write-goldens", action="store_true", help="write the golden images that are missing")
     parser.addoption("--chaos-rounds", type=int, default=1, help="times that each part of a real cluster is struck")
 

@@ -53,7 +53,7 @@ def cmyk_profile(lightness_of_cyan: float) -> bytes:
     return _profile(b"prtr", b"CMYK", b"Lab ", {b"wtpt": _xyz(_D50), b"A2B0": table}, 2, "made by a test")
 
 
-def _profile(
+def _profile(  # noqa: PLR0917  # the order is that of the header
     kind: bytes, space: bytes, connection: bytes, tags: Mapping[bytes, bytes], version: int, name: str
 ) -> bytes:
     described = {b"desc": _text(name, version), b"cprt": _text("nobody", version, b"text"), **tags}

@@ -10,8 +10,10 @@ import functools
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pictures import encoded, picture
 from PIL import Image
 
@@ -108,16 +110,16 @@ def interlaced_png(image: Image.Image) -> bytes:
     return png(image.size, 8, 2, [row.tobytes() for part in parts if part.size for row in part], interlaced=True)
 
 
-def tiff(pixels: np.ndarray, order: str = "<", photometric: int = 1) -> bytes:
+def tiff(pixels: npt.NDArray[Any], order: str = "<", photometric: int = 1) -> bytes:
     """Write a TIFF without compression, in either byte order, of shape (height, width) or (height, width, bands)."""
     height, width = pixels.shape[:2]
     bands = 1 if pixels.ndim == 2 else pixels.shape[2]
-    body = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    body = pixels.astype(pixels.dtype.str.replace("<", order)).tobytes()
     body += b"\0" * (len(body) % 2)
     bits = pixels.dtype.itemsize * 8
     # Bits of each band stand behind the directory when they do not fit into it.
-    entries = ((256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 8))
-    entries += ((277, 3, bands), (278, 4, height), (279, 4, len(body)))
+    entries = [(256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 8)]
+    entries += [(277, 3, bands), (278, 4, height), (279, 4, len(body))]
     start = 8 + len(body)
     behind = start + 2 + 12 * len(entries) + 4
     directory = struct.pack(order + "H", len(entries))
@@ -138,7 +140,7 @@ def real_files() -> Mapping[str, bytes]:
     set_up(ImageLimits())
     image = quarters()
     frames = [image, image.transpose(Image.Transpose.ROTATE_180), picture(size=SIZE)]
-    animated: dict[str, object] = {"save_all": True, "append_images": frames[1:], "duration": 40, "loop": 0}
+    animated: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": 40, "loop": 0}
     files = {name: encoded(image, fmt.pillow) for name, fmt in FORMATS.items() if name != "heic"}
     files |= {
         "heic": base64.b64decode(_HEIC),

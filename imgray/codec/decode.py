@@ -5,7 +5,7 @@ Whatever the bytes, each function answers, or raises an `ImageError`; nothing el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -141,12 +141,16 @@ def _finished(image: Image.Image, file: Opened, reading: Reading) -> Image.Image
     return image
 
 
-def _alike(frames: Sequence[Image.Image]) -> tuple[Image.Image, ...]:
+def _alike(frames: list[Image.Image]) -> tuple[Image.Image, ...]:
     """Give the frames of an animation one mode: colours, with alpha if any shows through. Nothing else is kept."""
     for frame in frames:
         frame.info = {key: value for key, value in frame.info.items() if key == "transparency"}
     if len(frames) == 1:
         return tuple(frames)
-    colours = [as_rgb(frame) for frame in frames]
-    opaque = all(frame.mode == "RGB" or frame.getchannel("A").getextrema() == _OPAQUE for frame in colours)
-    return tuple(frame.convert("RGB" if opaque else "RGBA") for frame in colours)
+    for number, frame in enumerate(frames):  # one by one, so that no two copies of all are there
+        frames[number] = as_rgb(frame)
+    opaque = all(frame.mode == "RGB" or frame.getchannel("A").getextrema() == _OPAQUE for frame in frames)
+    mode = "RGB" if opaque else "RGBA"
+    for number, frame in enumerate(frames):
+        frames[number] = frame if frame.mode == mode else frame.convert(mode)
+    return tuple(frames)

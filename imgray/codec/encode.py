@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgray.codec.colour import fits
 from imgray.codec.formats import FORMATS, RESULTS
+from imgray.codec.palette import with_palette
 from imgray.codec.png import encode_png
 from imgray.errors import EncodingFailedError, ImageError, OutOfMemoryError, OutputTooLargeError, TooLargeForFormatError
 from imgray.modes import as_rgb, flatten
@@ -21,7 +22,7 @@ _MODES_KEPT = {
     "jpeg": {"L", "RGB", "CMYK"},
     "webp": {"RGB", "RGBA"},
     "avif": {"L", "RGB", "RGBA"},
-    "gif": {"1", "L", "P", "RGB", "RGBA"},
+    "gif": {"1", "L", "P", "RGB"},
     "tiff": {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"},
     "bmp": {"1", "L", "RGB"},
     "ico": {"RGB", "RGBA"},
@@ -207,7 +208,7 @@ def _as_mode_for(image: Image.Image, fmt: str) -> Image.Image:
     else:
         prepared = as_rgb(image)
         if prepared.mode == "RGBA" and "RGBA" not in _MODES_KEPT[fmt]:
-            prepared = flatten(prepared)
+            prepared = with_palette(prepared) if fmt == "gif" else flatten(prepared)
     if prepared.info.keys() - {"transparency"}:  # Pillow writes some of what it finds there: a JPEG's comment, say
         prepared = prepared.copy()
         prepared.info = {key: value for key, value in prepared.info.items() if key == "transparency"}

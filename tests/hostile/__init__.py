@@ -1,4 +1,4 @@
-"""Hostile files, made by code: bombs, lies, tangles and things that are no images, each with what must be said of it."""
+"""Hostile files, made by code: bombs, lies, tangles, no images at all; each with what is to be said of it."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ def _heics() -> Mapping[str, Hostile]:
         "heic-that-lies-about-its-size": either(changed(real, b"ispe", 4, 7000, 7000)),
         "heic-of-its-first-box": refused(real[: int.from_bytes(real[:4])], ImageCorruptError),
         "heic-whose-first-box-is-all": refused(bytes(4) + real[4:], ImageCorruptError),
+        "heic-item-that-is-no-text": refused(real.replace(b"Exif", b"Ex\xe9f", 1), ImageCorruptError),
         "heic-of-noise": either(real[:-100] + noise(100)),
     }
 

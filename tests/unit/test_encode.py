@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_transparency_is_kept(fmt: str) -> None:
     image = quarters((64, 64)).convert("RGBA")
     image.paste((0, 0, 0, 0), (0, 0, 32, 32))
     alpha = written(image, Encoding(fmt)).frames[0].convert("RGBA").getchannel("A")
-    assert alpha.getpixel((8, 8)) <= (3 if fmt == "jp2" else 0)  # whose alpha is lossy, too
+    assert alpha.getpixel((8, 8)) in range(4 if fmt == "jp2" else 1)  # whose alpha is lossy, too
     assert alpha.getpixel((56, 56)) == 255
 
 
@@ -114,13 +115,13 @@ def test_progressive_and_subsampling_do_what_they_say() -> None:
     assert Image.open(io.BytesIO(encode(image, Encoding("jpeg", progressive=True)).data)).info.get("progressive")
     assert "progressive" not in Image.open(io.BytesIO(encode(image, Encoding("jpeg")).data)).info
     sizes = [
-        len(encode(Picture.of(picture(size=(64, 64))), Encoding("jpeg", subsampling=subsampling)).data)  # type: ignore[arg-type]
+        len(encode(Picture.of(picture(size=(64, 64))), Encoding("jpeg", subsampling=subsampling)).data)
         for subsampling in ("420", "422", "444")
     ]
     assert sizes == sorted(set(sizes))
 
 
-FILES_WITH_METADATA = {
+FILES_WITH_METADATA: dict[str, dict[str, Any]] = {
     "jpeg": {"exif": exif_bytes(6), "xmp": XMP, "comment": b"secret"},
     "tiff": {"tiffinfo": {270: "where I live", 700: XMP, 33723: b"secret", 34377: b"8BIMsecret"}},
     "webp": {"exif": exif_bytes(6), "xmp": XMP},

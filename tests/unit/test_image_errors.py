@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +28,21 @@ from imgray.errors import (
     TooWideError,
 )
 
+Attempt = Callable[..., object]
+
 LIMITS = ImageLimits()
 PARTIAL = Reading(partial=True)
 BOTH = pytest.mark.parametrize("attempt", [inspect, decode])
-SHOWS_PARTS = ["png", "jpeg", "jpeg-progressive", "gif", "tiff", "tiff-lzw", "bmp"]
+SHOWS_PARTS: dict[str, dict[str, Any]] = {
+    "png": {},
+    "jpeg": {},
+    "jpeg-progressive": {"progressive": True},
+    "gif": {},
+    "tiff": {},
+    "tiff-lzw": {"compression": "tiff_lzw"},
+    "bmp": {},
+}
+"""Files of which a part is an image, and how Pillow writes them."""
 
 
 @BOTH
@@ -49,7 +62,7 @@ SHOWS_PARTS = ["png", "jpeg", "jpeg-progressive", "gif", "tiff", "tiff-lzw", "bm
     ],
 )
 def test_what_is_no_image_has_an_error_of_its_own(
-    data: bytes, kind: type[ImageError], words: str, attempt: type[object]
+    data: bytes, kind: type[ImageError], words: str, attempt: Attempt
 ) -> None:
     with pytest.raises(kind) as caught:
         attempt(data, LIMITS)
@@ -58,7 +71,7 @@ def test_what_is_no_image_has_an_error_of_its_own(
 
 @BOTH
 @pytest.mark.parametrize("name", real_files())
-def test_limits_are_kept_by_every_format(name: str, attempt: type[object]) -> None:
+def test_limits_are_kept_by_every_format(name: str, attempt: Attempt) -> None:
     data = real_files()[name]
     info = inspect(data, LIMITS)
     attempt(data, ImageLimits(max_pixels=info.pixels))
@@ -91,7 +104,7 @@ def test_a_profile_larger_than_what_pillow_takes_is_read_if_the_limit_says_so() 
     "name", ["png", "jpeg", "gif", "webp", "tiff", "bmp", "avif", "heic", "ico", "jp2", "jxl-boxes"]
 )
 @pytest.mark.parametrize("part", [0.6, 0.9])
-def test_a_truncated_file_is_said_to_be_truncated(name: str, part: float, attempt: type[object]) -> None:
+def test_a_truncated_file_is_said_to_be_truncated(name: str, part: float, attempt: Attempt) -> None:
     data = real_files()[name]
     with pytest.raises(ImageTruncatedError, match="Send the whole file"):
         attempt(data[: int(len(data) * part)], LIMITS)
@@ -100,9 +113,8 @@ def test_a_truncated_file_is_said_to_be_truncated(name: str, part: float, attemp
 @pytest.mark.parametrize("name", SHOWS_PARTS)
 def test_what_there_is_of_a_truncated_file_can_be_read(name: str) -> None:
     image = quarters((256, 192))
-    options = {"jpeg-progressive": {"progressive": True}, "tiff-lzw": {"compression": "tiff_lzw"}}.get(name, {})
-    whole = encoded(image, name.partition("-")[0].upper(), **options)
-    cut = whole[: len(whole) * 3 // 4] if name not in {"tiff", "tiff-lzw"} else without_end(whole)
+    whole = encoded(image, name.partition("-")[0].upper(), **SHOWS_PARTS[name])
+    cut = without_end(whole) if name.startswith("tiff") else whole[: len(whole) * 3 // 4]
     inspect(cut, LIMITS, PARTIAL)
     read = decode(cut, LIMITS, PARTIAL).frames[0]
     assert read.size == image.size
@@ -140,7 +152,7 @@ def test_what_a_part_is_read_of_leaves_nothing_behind(name: str) -> None:
 
 
 @BOTH
-def test_a_format_that_is_not_installed_is_named(attempt: type[object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_that_is_not_installed_is_named(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(FormatNotInstalledError, match=r"HEIC image; this service cannot read it"):
         attempt(real_files()["heic"], LIMITS)

@@ -25,7 +25,7 @@ _WALKS: Mapping[str, Walk] = {
     "bmp": bmp.walk,
     "ico": ico.walk,
     "jp2": jp2.walk,
-    "heic": heif.walk,
+    "heic": heif.walk_heic,
     "jxl": jxl.walk,
 }
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from imgray.codec.containers.boxes import boxes, inside
 from imgray.codec.containers.contents import Contents
+from imgray.errors import ImageCorruptError
 from imgray.picture import Size
 
 _FULL = 4  # bytes of version and flags, before what a full box holds
 _SEQUENCE = b"avis"
+_ITEM = re.compile(rb"infe(.)", re.DOTALL)  # and its version
+_ITEM_BYTES, _LONG_ITEM = 7, 9  # of flags, number and protection, before its type and name
 
 
 def walk(view: memoryview, most_metadata: int) -> Contents | None:  # noqa: ARG001  # metadata cannot be told from pixels
@@ -23,6 +28,23 @@ def walk(view: memoryview, most_metadata: int) -> Contents | None:  # noqa: ARG0
         if not box.whole:
             missing = "the file is shorter than it says"
     return Contents(size, frames=frames, missing=missing) if size else None
+
+
+def walk_heic(view: memoryview, most_metadata: int) -> Contents | None:
+    """Look through a HEIC.
+
+    Raises:
+        ImageCorruptError: an item has a type or a name that is no text, at which pi-heif 1.4 would crash.
+    """
+    for meta in (box.body for box in boxes(view) if box.kind == b"meta"):
+        for found in _ITEM.finditer(meta):
+            end = found.start() - 4 + int.from_bytes(meta[found.start() - 4 : found.start()])
+            texts = meta[found.end() + (_LONG_ITEM if found[1] >= b"\3" else _ITEM_BYTES) : end]
+            try:
+                bytes(texts).decode()
+            except UnicodeDecodeError as error:
+                raise ImageCorruptError("an item's type or name is no text") from error
+    return walk(view, most_metadata)
 
 
 def _primary_size(meta: memoryview) -> Size | None:
