@@ -8,6 +8,7 @@ from PIL import Image
 _COLOURS = 255  # of 256; the last one is transparent
 _VISIBLE = 128  # alpha from which on a pixel is shown: those in between are edges, which would get a fringe
 _BLACK = (0, 0, 0)
+_BLOCK = 2**20  # pixels numbered at a time: NumPy takes numbers of eight bytes as indices
 
 
 def with_palette(image: Image.Image) -> Image.Image:
@@ -39,7 +40,10 @@ def _in(palette: list[tuple[int, int, int]], colours: Image.Image) -> Image.Imag
     numbers = np.zeros(2**24, np.uint8)
     for number, (red, green, blue) in enumerate(palette):
         numbers[red | green << 8 | blue << 16] = number
-    packed = np.frombuffer(colours.tobytes("raw", "RGBX"), "<u4") & 0xFFFFFF
-    paletted = Image.fromarray(numbers[packed].reshape(colours.height, colours.width), "L").convert("P")
+    packed = np.frombuffer(colours.tobytes("raw", "RGBX"), "<u4")
+    numbered = np.empty(packed.size, np.uint8)
+    for start in range(0, packed.size, _BLOCK):
+        numbered[start : start + _BLOCK] = numbers[packed[start : start + _BLOCK] & 0xFFFFFF]
+    paletted = Image.fromarray(numbered.reshape(colours.height, colours.width), "L").convert("P")
     paletted.putpalette([level for colour in palette for level in colour])
     return paletted
