@@ -132,6 +132,29 @@ def test_frames_and_durations_stay_what_they_are_when_written(fmt: str) -> None:
             assert np.abs(difference).mean() < 60  # noise, in 256 colours or with half of its chroma
 
 
+@given(made=parts((5, 4), full=True), fmt=st.sampled_from(["png", "webp", "gif"]))
+def test_an_animation_with_transparency_is_lossless_when_written(made: list[Part], fmt: str) -> None:
+    """Encoders join frames that look the same, and show one for as long as both."""
+    read = decode(apng((5, 4), made), LIMITS)
+    again = decode(encode(read, Encoding(fmt, lossless=fmt == "webp")).data, LIMITS)
+    told, kept = timeline(read), timeline(again)
+    assert [frame for frame, _ in told] == [frame for frame, _ in kept]
+    if len(kept) > 1:
+        assert told == kept
+
+
+def timeline(picture: Picture) -> list[tuple[bytes, int]]:
+    """Return what is seen, and for how long."""
+    seen: list[tuple[bytes, int]] = []
+    for frame, duration_ms in zip(picture.frames, picture.durations_ms, strict=True):
+        pixels = np.asarray(frame.convert("RGBA")).copy()
+        pixels[pixels[..., 3] == 0] = 0
+        if seen and seen[-1][0] == pixels.tobytes():
+            duration_ms += seen.pop()[1]  # noqa: PLW2901  # of both
+        seen.append((pixels.tobytes(), duration_ms))
+    return seen
+
+
 @pytest.mark.parametrize("loop", [0, 1, 2, 5])
 @pytest.mark.parametrize("to", ["png", "webp", "gif"])
 @pytest.mark.parametrize("fmt", ["png", "webp", "gif"])

@@ -75,6 +75,24 @@ def test_transparency_is_kept(fmt: str) -> None:
     assert alpha.getpixel((56, 56)) == 255
 
 
+@pytest.mark.parametrize("colours", [1, 2, 254, 255])
+def test_a_gif_keeps_every_colour_of_an_image_with_few_enough(colours: int) -> None:
+    rng = np.random.default_rng(colours)
+    palette = rng.integers(0, 256, (colours, 3), dtype=np.uint8)
+    pixels = np.dstack([palette[rng.integers(0, colours, (50, 50))], rng.choice([0, 255], (50, 50)).astype(np.uint8)])
+    again = np.asarray(written(Image.fromarray(pixels), Encoding("gif")).frames[0].convert("RGBA"))
+    visible = pixels[..., 3] > 0
+    assert np.array_equal(again[..., 3], pixels[..., 3])
+    assert np.array_equal(again[visible], pixels[visible])
+
+
+def test_in_a_gif_what_is_hardly_visible_is_not_at_all() -> None:
+    edge = Image.new("RGBA", (2, 1), (255, 0, 0, 127))
+    edge.putpixel((1, 0), (0, 255, 0, 128))
+    shown = written(edge, Encoding("gif")).frames[0].convert("RGBA")
+    assert (shown.getpixel((0, 0))[3:], shown.getpixel((1, 0))) == ((0,), (0, 255, 0, 255))  # type: ignore[index]
+
+
 @pytest.mark.parametrize("fmt", ["jpeg", "bmp"])
 def test_where_there_is_no_alpha_what_is_transparent_becomes_white(fmt: str) -> None:
     image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
