@@ -89,7 +89,7 @@ async def many_dead(
         calling(cluster) as client,
     ):
         for tenant in ("ada", "bob"):
-            await wait_in_line(cluster, number // 2, tenant, time.time() + 0.3)
+            await wait_in_line(cluster, number // 2, tenant, time.time() + 1.5)
 
         async def all_failed() -> bool:
             return (await cluster.master.statistics()).tasks[State.FAILED] == number
