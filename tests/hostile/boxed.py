@@ -86,6 +86,7 @@ def _heics() -> Mapping[str, Hostile]:
 def _jpeg_xls() -> Mapping[str, Hostile]:
     real, boxes = real_files()["jxl"], real_files()["jxl-boxes"]
     signature = box(b"JXL ", b"\r\n\x87\n")
+    start = boxes.index(b"jxlp") - 4
     # Not small; a height of 30 bits; a ratio of 1 to 1. Bits stand from the lowest on.
     square = sum(value << at for value, at in ((0, 0), (3, 1), (2**30 - 1, 3), (1, 33)))
     large = sum(value << at for value, at in ((0, 0), (2, 1), (59_999, 3), (1, 21)))
@@ -98,7 +99,7 @@ def _jpeg_xls() -> Mapping[str, Hostile]:
         "jxl-box-longer-than-the-file": refused(changed(boxes, b"jxlp", -8, 2**31), ImageTruncatedError),
         "jxl-without-codestream": refused(signature + box(b"ftyp", b"jxl \0\0\0\0jxl "), ImageCorruptError),
         "jxl-of-metadata": refused(boxes + box(b"xml ", bytes(5_000_000)), MetadataTooLargeError),
-        "jxl-with-compressed-nonsense": taken(boxes + box(b"brob", b"Exif" + noise(1000))),
-        "jxl-that-was-no-jpeg": taken(boxes + box(b"jbrd", noise(1000))),
+        "jxl-with-compressed-nonsense": taken(boxes[:start] + box(b"brob", b"Exif" + noise(1000)) + boxes[start:]),
+        "jxl-that-was-no-jpeg": taken(boxes[:start] + box(b"jbrd", noise(1000)) + boxes[start:]),
         "jxl-of-endless-boxes": refused(boxes + box(b"free") * 300_000, ImageCorruptError),
     }

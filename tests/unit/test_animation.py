@@ -196,6 +196,15 @@ def test_an_apng_that_lies_about_its_frames_gives_those_that_are_there() -> None
     assert_shows(decode(apng((3, 2), made, count=1_000_000), LIMITS), composed((3, 2), made))
 
 
+def test_what_comes_after_the_pixels_makes_no_animation_of_a_png() -> None:
+    made = [Part(solid(1, (3, 2))), Part(solid(2, (1, 1)))]
+    data = apng((3, 2), made)
+    control, pixels = data.index(b"acTL") - 4, data.index(b"fcTL") - 4
+    late = data[:control] + data[pixels:-12] + data[control:pixels] + data[-12:]
+    assert inspect(late, LIMITS).frames == 1
+    assert_shows(decode(late, LIMITS), composed((3, 2), made)[:1])
+
+
 def test_what_there_is_of_a_truncated_animation_can_be_read() -> None:
     whole = animation("gif")
     cut = whole[: len(whole) * 3 // 4]

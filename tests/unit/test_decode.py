@@ -34,6 +34,7 @@ def test_every_format_is_recognised_by_its_content_and_decoded(name: str) -> Non
     assert (picture.source.format, picture.animated) == (fmt, name.endswith("animated"))
     info = inspect(data, LIMITS)
     assert (info.format, info.frames) == (fmt, len(picture.frames))
+    assert {key for frame in picture.frames for key in frame.info} <= {"transparency"}
     if fmt != "ico" and not name.endswith("deep"):
         assert_upright(picture.frames[0])
 
@@ -187,7 +188,7 @@ def test_a_palette_with_transparency_keeps_it() -> None:
         (8, 0, b"\x07\x08", [7], [(7, 0), (8, 255)]),
         (16, 0, b"\x01\x2c\x01\x2d", [300], [(1, 0), (1, 255)]),
         (8, 2, b"\1\2\3\1\2\4", [1, 2, 3], [(1, 2, 3, 0), (1, 2, 4, 255)]),
-        (16, 2, b"\1\1\2\2\3\3\7\7\2\2\3\3", [257, 514, 771], [(1, 2, 3, 0), (7, 2, 3, 255)]),
+        (16, 2, b"\1\x34\2\x34\3\x34\7\x34\2\x34\3\x34", [0x134, 0x234, 0x334], [(1, 2, 3, 0), (7, 2, 3, 255)]),
     ],
 )
 def test_a_transparent_colour_becomes_alpha_so_that_no_operation_moves_it(

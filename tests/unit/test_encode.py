@@ -79,7 +79,8 @@ def test_transparency_is_kept(fmt: str) -> None:
 def test_a_gif_keeps_every_colour_of_an_image_with_few_enough(colours: int) -> None:
     rng = np.random.default_rng(colours)
     palette = rng.integers(0, 256, (colours, 3), dtype=np.uint8)
-    pixels = np.dstack([palette[rng.integers(0, colours, (50, 50))], rng.choice([0, 255], (50, 50)).astype(np.uint8)])
+    size = (100, 100)  # such that all are there
+    pixels = np.dstack([palette[rng.integers(0, colours, size)], rng.choice([0, 255], size).astype(np.uint8)])
     again = np.asarray(written(Image.fromarray(pixels), Encoding("gif")).frames[0].convert("RGBA"))
     visible = pixels[..., 3] > 0
     assert np.array_equal(again[..., 3], pixels[..., 3])
