@@ -114,8 +114,8 @@ def _made(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Itera
     for numbers in groups.values():
         pictures = [_decoded(data, [pipelines[number] for number in numbers], context)]
         for number in numbers:  # the last one takes the picture, so that it is kept no longer than it must be
-            picture = pictures.pop if number == numbers[-1] else pictures.copy().pop
-            yield number, pipelines[number].run(picture(), context)
+            last = number == numbers[-1]
+            yield number, pipelines[number].run(pictures.pop() if last else pictures[0], context)
 
 
 def _decoded(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Picture:

@@ -20,7 +20,14 @@ from PIL import Image
 from pydantic import AfterValidator, Field, create_model
 
 from imgray.codec import Encoding, Reading, decode, encode
-from imgray.errors import BadSettingError, CommandFailedError, ImageError, ImgrayError, OperationFailedError
+from imgray.errors import (
+    BadSettingError,
+    CommandFailedError,
+    ImageError,
+    ImgrayError,
+    OperationFailedError,
+    OutOfMemoryError,
+)
 from imgray.modes import COLOURS
 from imgray.operations import Context, Operation
 from imgray.picture import Picture, Size
@@ -135,6 +142,8 @@ class CommandOperation(Operation):
         made = run_program(self.name, command, data, limits, context.checkpoint)
         try:
             return decode(made, context.limits, Reading(frames=1)).frames[0]
+        except OutOfMemoryError:  # the process is worn out, whoever made the image
+            raise
         except ImageError as error:
             raise CommandFailedError(self.name, "no image came back", str(error).rstrip(".")) from error
 

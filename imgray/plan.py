@@ -82,8 +82,9 @@ def make_plan(paths: Sequence[Path], out: Path, pipelines: Mapping[str, Pipeline
     base = Path(os.path.abspath(out))  # noqa: PTH100
     folders = {name: base if pipelines.keys() == {DEFAULT_OUTPUT} else base / name for name in pipelines}
     named = {name: _named(found, folders[name], pipeline) for name, pipeline in pipelines.items()}
+    overlays = [_stamp(path) for pipeline in pipelines.values() for path in pipeline.files]
     items = [
-        Item(image.source, destinations, _fingerprint(image, destinations, pipelines))
+        Item(image.source, destinations, _fingerprint(image, destinations, pipelines, overlays))
         for number, image in enumerate(found)
         for destinations in [{name: named[name][number] for name in pipelines}]
     ]
@@ -159,9 +160,13 @@ def _rename(image: _Found, out: Path, pipeline: Pipeline) -> tuple[Path, Path]:
     return usual.with_suffix(extensions[0]), usual.with_name(usual.name + extensions[0])
 
 
-def _fingerprint(image: _Found, destinations: Mapping[str, Path], pipelines: Mapping[str, Pipeline]) -> str:
+def _fingerprint(
+    image: _Found,
+    destinations: Mapping[str, Path],
+    pipelines: Mapping[str, Pipeline],
+    overlays: Sequence[tuple[int, int]],
+) -> str:
     outputs = [part for name in pipelines for part in (pipelines[name], destinations[name])]
-    overlays = [_stamp(path) for pipeline in pipelines.values() for path in pipeline.files]
     parts = (image.source, image.size, image.mtime_ns, *outputs, *overlays)
     return hashlib.sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()
 

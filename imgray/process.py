@@ -85,11 +85,15 @@ def run_program(
 def _limit(pid: int, limits: ProgramLimits) -> None:
     """Set the limits; the program runs already, but has had no time to use much."""
     with contextlib.suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.output_bytes, limits.output_bytes))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        seconds = math.ceil(limits.timeout_s) + 1  # should the one who watches the clock be killed
-        resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds))
+        for which, most in (
+            (resource.RLIMIT_DATA, limits.memory_bytes),
+            (resource.RLIMIT_FSIZE, limits.output_bytes),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_CPU, math.ceil(limits.timeout_s) + 1),  # should the one who watches the clock be killed
+        ):
+            _, inherited = resource.prlimit(pid, which)  # of a runner, say: only root may go beyond it
+            allowed = most if inherited == resource.RLIM_INFINITY else min(most, inherited)
+            resource.prlimit(pid, which, (allowed, allowed))
 
 
 def _wait(name: str, pid: int, timeout_s: float, checkpoint: Callable[[], None]) -> None:

@@ -27,6 +27,8 @@ from imgray.task import Failure, TaskSpec
 
 HEADER = struct.Struct("!Q")
 
+_EXIT_OUT_OF_MEMORY = 70  # EX_SOFTWARE of sysexits.h: there is none for memory
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -102,7 +104,11 @@ class Runner:
         while True:
             run = self._queue.get()
             result = self._run(run)
-            self._send(result)
+            try:
+                self._send(result)
+            except MemoryError:  # made, but not to be handed over; nothing of it has been written yet
+                result = Result(run.token, result.elapsed_s, failure=Failure.of(OutOfMemoryError()), last=True)
+                self._send(result)
             if result.last:
                 return
             self._dropped.discard(run.token)
@@ -113,7 +119,11 @@ class Runner:
 
     def _listen(self) -> None:
         while True:
-            match _read(self._commands):
+            try:
+                command = _read(self._commands)
+            except MemoryError:  # half a command is lost: start anew, with the one that took the memory alone
+                os._exit(_EXIT_OUT_OF_MEMORY)
+            match command:
                 case Run() as run:
                     self._queue.put(run)
                 case Drop(token):

@@ -92,7 +92,7 @@ class Supervisor:
         finally:
             if self._timer:
                 self._timer.cancel()
-            if self._process is not None:
+            if self._process is not None and self._process.returncode is None:  # else its number may be another's
                 self._kill()
                 await _ended(self._process)
                 end_session(self._process.pid)

@@ -160,9 +160,8 @@ async def submit_task(
     The answer comes when the image and the task are on disk; from then on nothing loses them. It is 202 for a new task,
     and 200 for one that was submitted before with the same `Idempotency-Key`, or the same content and `deduplicate`.
     """
-    asked = options.submission(
-        gateway.catalogue, idempotency_key, accept
-    )  # before the body is read: what is wrong with it is said at once
+    # Before the body is read: what is wrong with the rest is said at once.
+    asked = options.submission(gateway.catalogue, idempotency_key, accept)
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data, name, fields = await read_form(request, "image")
         asked = options.with_fields(fields).submission(gateway.catalogue, idempotency_key, accept)

@@ -25,6 +25,7 @@ from imgray.errors import (
     CommandFailedError,
     CommandTimeoutError,
     OperationFailedError,
+    OutOfMemoryError,
     TooManyPixelsError,
 )
 from imgray.extensions import catalogue_of
@@ -243,6 +244,27 @@ def test_a_program_that_makes_no_image_is_said_to_have_failed(code: str, words: 
     catalogue = with_command(*python(code), output_bytes=1_000_000, memory_bytes=2**27)
     with pytest.raises(CommandFailedError, match=words):
         run(catalogue, "theirs", picture())
+
+
+def test_a_program_may_not_use_more_than_whoever_runs_it(tmp_path: Path) -> None:
+    code = (
+        "import os, resource, sys; from imgray.process import ProgramLimits, run_program;"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2**29, 2**29)); os.getuid() or os.setuid(65534);"
+        "print(run_program('copy', ['cat'], b'hello', ProgramLimits(9, 2**40, 2**20), lambda: None))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env={"TMPDIR": "/tmp"}
+    )
+    assert done.stdout == "b'hello'\n", done.stderr
+
+
+def test_running_out_of_memory_is_not_blamed_on_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutOfMemoryError
+
+    monkeypatch.setattr("imgray.custom.decode", full)
+    with pytest.raises(OutOfMemoryError):
+        with_command(*python(COPY)).parse("theirs").run(Picture.of(picture()), Context())
 
 
 def test_a_program_that_is_not_there_is_named() -> None:

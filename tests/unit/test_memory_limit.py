@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clusters import WAIT_S, cluster, submit, worker_of
 from pictures import encoded, picture
 from PIL import Image
 
 from imgray.catalogue import BUILT_IN
-from imgray.task import State
+from imgray.runner import HEADER, Ready, Run, frame
+from imgray.settings import Settings
+from imgray.task import BlobSource, OutputSpec, State, TaskSpec
 
 LITTLE = 2**28
 GREEDY = BUILT_IN.parse("resize:9000,9000,exact/rotate:45/resize:9,9,exact")  # of 324 MB, before it is rotated
@@ -31,6 +39,54 @@ async def test_a_task_over_the_limit_fails_and_the_ones_beside_it_do_not(tmp_pat
             done = await made.gateway.wait(task.id, WAIT_S)
             assert (done.state, done.attempts) == (State.SUCCEEDED, 1)
         assert worker_of(made).runner_pid != first
+
+
+HARNESS = """
+import imgray.runner as runner
+send, read = runner.frame, runner._read
+def full(message):
+    if isinstance(message, runner.Result) and message.products:
+        raise MemoryError
+    return send(message)
+def starved(file):
+    command = read(file)
+    if isinstance(command, runner.Run) and command.token == 2:
+        raise MemoryError
+    return command
+runner.frame, runner._read = full, starved
+runner.main()
+"""
+
+
+@contextmanager
+def runner_given(token: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a runner that has little memory at certain points, with one attempt to make."""
+    spec = TaskSpec("a", BlobSource("a"), (OutputSpec("image", ""),))
+    command = [sys.executable, "-c", HARNESS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(frame(Settings()) + frame(Run(spec, token, encoded(picture()))))
+        process.stdin.flush()
+        yield process  # its input stays open: without it, it would end
+
+
+def message_of(process: subprocess.Popen[bytes]) -> Any:
+    assert process.stdout is not None
+    (length,) = HEADER.unpack(process.stdout.read(HEADER.size))
+    return pickle.loads(process.stdout.read(length))  # noqa: S301  # from our own runner
+
+
+def test_a_result_that_does_not_fit_into_memory_is_said_to_be_too_large() -> None:
+    with runner_given(token=1) as process:
+        assert isinstance(message_of(process), Ready)
+        result = message_of(process)
+        assert (result.token, result.last, result.failure.code) == (1, True, "out_of_memory")
+        assert process.wait(WAIT_S) == 0
+
+
+def test_a_runner_that_cannot_read_its_commands_ends() -> None:
+    with runner_given(token=2) as process:
+        assert process.wait(WAIT_S) not in {0, 1}
 
 
 async def test_a_decoder_over_the_limit_is_no_other_case(tmp_path: Path) -> None:
