@@ -28,6 +28,7 @@ from imgray.actors.storage import Storage
 from imgray.blobs import BlobStore
 from imgray.journal import FILE, Journal
 from imgray.settings import Settings
+from imgray.target import WORKER_PREFIX
 from imgray.task import (
     Attempt,
     BlobSource,
@@ -131,7 +132,7 @@ def _start_master(folder: Path) -> dict[str, float]:
         storage: Storage[bytes] = Storage(BlobStore(settings.blobs_url), settings.cache_bytes, bytes)
         before = _resident_bytes()
         begun = time.perf_counter()
-        master = Master(settings, storage, _no_worker)
+        master = Master(settings, storage, _no_worker, _NoPool())
         await master.statistics()
         elapsed_s = time.perf_counter() - begun
         grown_bytes = _resident_bytes() - before
@@ -139,6 +140,22 @@ def _start_master(folder: Path) -> dict[str, float]:
         return {"elapsed_s": elapsed_s, "grown_bytes": grown_bytes}
 
     return asyncio.run(start())
+
+
+class _NoPool:
+    """A pool that is as large as it should be, and does nothing. (`Launcher`)"""
+
+    async def cores(self) -> int:
+        return 1
+
+    async def names(self) -> set[str]:
+        return {f"{WORKER_PREFIX}1"}
+
+    async def start(self, name: str) -> None:
+        raise AssertionError(name)
+
+    async def end(self, name: str) -> None:
+        raise AssertionError(name)
 
 
 async def _no_worker(_worker_id: str) -> None:

@@ -56,7 +56,7 @@ def errors_page() -> str:
 
         Every error is answered as `{"code", "message", "task_id"?}` with the status below, raised in Python as the
         class of `imgray.errors` that has this code, and shown by the command line as `code: message`. The routes of the
-        first image application answer the message alone, as plain text.
+        first image application answer the message alone, as plain text, unless it is the caller who is refused.
 
         Errors with status 429 and 503 carry `Retry-After`: the same request may succeed later. A task that failed for a
         passing reason (`worker_died`, `lease_expired`, `task_timeout`) is tried again by itself,
@@ -125,7 +125,7 @@ def metrics_page() -> str:
 
         `GET /metrics` shows them in Prometheus' text format. All that one scrape shows was counted at one moment:
         `imgray_tasks_submitted_total` is always the sum of `imgray_tasks` over its states, so that a task that vanished
-        would be seen. A scraper that is not on this machine comes through the reverse proxy, like every caller.
+        would be seen. A scraper needs a key with the scope read, if the service has [keys](security.md).
 
         What is counted since the Master started begins at 0 when it is started again; the tasks do not.
 
@@ -159,7 +159,7 @@ def _labels(metric: metrics.Metric) -> str:
 
 
 def _default(value: object) -> str:
-    return "" if value in ("", (), {}) else f"`{value}`"
+    return "" if value in ("", (), {}, None) else f"`{value}`"
 
 
 def _argument_default(schema: dict[str, Any], required: bool) -> str:  # noqa: FBT001  # a column of the table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from typing import TypeAlias
@@ -31,6 +32,7 @@ class Admission:
         self._holders: dict[Identity, Task] = {}  # of tasks that had a key in turn, the newest
         self._refusals: dict[str, ImgrayError] = {}
         self._refused: Timers[str] = Timers()  # until a refusal need not be repeated any more
+        self._live: dict[str, set[str]] = {owner: set() for owner in policy.live_tasks}  # ids of an owner's live tasks
 
     def sort(
         self, specs: Sequence[TaskSpec], tasks: Mapping[str, Task], finished: Iterable[Task], now: float
@@ -83,7 +85,7 @@ class Admission:
         """See that there is room for more live tasks.
 
         Raises:
-            QueueFullError: there would be too many, or their inputs would be too large.
+            QueueFullError: there would be too many, of all or of one key's, or their inputs would be too large.
         """
         policy = self._policy
         if specs and live + len(specs) > policy.max_live_tasks:
@@ -92,6 +94,9 @@ class Admission:
         if size_bytes and live_bytes + size_bytes > policy.max_live_bytes:
             limit = f"{policy.max_live_bytes:,} bytes (setting max_live_bytes)"
             raise QueueFullError(f"the images that wait would be larger together than {limit}")
+        for owner, count in Counter(spec.owner for spec in specs).items():
+            if owner in self._live and len(self._live[owner]) + count > (most := policy.live_tasks[owner]):
+                raise QueueFullError(f"{most:,} tasks of key '{owner}' may wait or run (its limit live_tasks)")
 
     def refuse(self, task_id: str, error: ImgrayError, now: float) -> None:
         """Have an id refused from now on, for as long as a call that was repeated, or overtaken, may still arrive."""
@@ -105,7 +110,9 @@ class Admission:
         self._refusals, self._refused = before._refusals, before._refused
 
     def enter(self, task: Task) -> None:
-        """Note a task, as it now stands, under its key."""
+        """Note a task, as it now stands: under its key, and while it is live with its owner."""
+        if (live := self._live.get(task.spec.owner)) is not None:
+            (live.discard if task.state.finished else live.add)(task.id)
         if task.spec.idempotency_key:
             key = identity(task.spec)
             if key not in self._holders or self._holders[key].seq <= task.seq:

@@ -67,16 +67,19 @@ class FairQueue:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def priority(self) -> int:
+        """The priority of the task whose turn it is; there must be one."""
+        return max(self._levels)
+
     def push(self, task_id: str, seq: int, priority: int, tenant: str, cost: int) -> None:
         """Queue a task; ``cost`` is in pixels."""
         self._levels.setdefault(priority, _Level()).push(tenant, _Entry(seq, task_id, cost))
         self._size += 1
 
-    def peek(self) -> str | None:
-        """Return the task whose turn it is, None when nothing waits."""
-        if not self._levels:
-            return None
-        level = self._levels[max(self._levels)]
+    def peek(self) -> str:
+        """Return the task whose turn it is; there must be one."""
+        level = self._levels[self.priority]
         return level.lines[level.turns[0][1]][0].id
 
     def take(self) -> None:
@@ -88,7 +91,7 @@ class FairQueue:
         self._pop(charge=False)
 
     def _pop(self, *, charge: bool) -> None:
-        priority = max(self._levels)
+        priority = self.priority
         self._levels[priority].pop(charge=charge)
         self._size -= 1
         if not self._levels[priority].lines:

@@ -22,11 +22,14 @@ from imgray.errors import (
     TaskLiveError,
     TaskNotFoundError,
     TaskNotReadyError,
+    WorkersReturningError,
 )
 from imgray.extensions import catalogue_of
+from imgray.jobs import Jobs
 from imgray.pipeline import Pipeline
-from imgray.ports import MasterPort, StoragePort
+from imgray.ports import MasterPort, StoragePort, WorkersPort
 from imgray.settings import Settings
+from imgray.target import ANYWHERE, Target
 from imgray.task import (
     CONTENT_KEY,
     DEFAULT_OUTPUT,
@@ -79,6 +82,9 @@ class Submission:
         expires_at: when the result is no longer wanted, in seconds since the epoch.
         idempotency_key: the same key again returns the first task, for as long as ``idempotency_s``.
         deduplicate: without a key, use one made of the image's content and what is to be made of it.
+        target: which workers may take it.
+        waits: accept it though no worker can take it yet; it then needs ``expires_at``.
+        owner: name of the API key with which it is submitted.
         task_id: the id of the task that it becomes; an earlier task with its key has another.
     """
 
@@ -94,6 +100,9 @@ class Submission:
     expires_at: float | None = None
     idempotency_key: str = ""
     deduplicate: bool = False
+    target: Target = ANYWHERE
+    waits: bool = False
+    owner: str = ""
     task_id: str = field(default_factory=new_task_id, init=False)  # so that a changed copy has another
 
     @classmethod
@@ -126,6 +135,9 @@ class Submission:
             expires_at=self.expires_at,
             idempotency_key=self.idempotency_key or (f"{CONTENT_KEY}{digest}" if self.deduplicate else ""),
             digest=digest,
+            target=self.target,
+            waits=self.waits,
+            owner=self.owner,
         )
 
     def _check(self) -> None:
@@ -146,6 +158,8 @@ class Submission:
             self.expires_at is not None and not 0 <= self.expires_at <= _LATEST_AT
         ):  # the Master knows whether it is past
             raise RequestError(f"expires_at={self.expires_at:g} is no time before the year 10000. Give a time to come.")
+        if self.waits and self.expires_at is None:
+            raise RequestError("A task that is to wait for a worker needs a time until when: expires_at.")
 
     def _digest(self) -> str:
         """Return a digest of all that decides what the result is."""
@@ -193,10 +207,11 @@ class Handled:
 class Gateway:
     """One way into a cluster for HTTP, the command line and Python."""
 
-    def __init__(self, master: MasterPort, storage: StoragePort, settings: Settings) -> None:
+    def __init__(self, master: MasterPort, storage: StoragePort, workers: WorkersPort, settings: Settings) -> None:
         self.master = master
         self.storage = storage
         self.settings = settings
+        self.jobs = Jobs(master, storage, workers, settings)
         self.catalogue = catalogue_of(settings)
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Task]:
@@ -232,7 +247,7 @@ class Gateway:
         try:
             tasks = await self.master.submit(specs)
         except ImgrayError as error:
-            if error.status != _UNKNOWN_OUTCOME:
+            if error.status != _UNKNOWN_OUTCOME or isinstance(error, WorkersReturningError):
                 accepted = await self._accepted_before(specs)
                 await self._discard([key for key in blobs if key not in accepted])
             raise

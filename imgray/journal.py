@@ -22,6 +22,7 @@ from imgray.errors import CommitsLostError, JournalCorruptError, JournalError, J
 from imgray.lock import locked
 from imgray.mark import Mark
 from imgray.rows import COLUMNS, FIXED, UNREADABLE, row_of, task_of
+from imgray.scaling import Bounds
 from imgray.task import Changes, Filter, State, Task
 
 FILE = "journal.sqlite3"
@@ -72,6 +73,14 @@ MIGRATIONS = (
     CREATE TABLE purged (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE garbage (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES ('commits', 0), ('last_seq', 0), ('store', abs(random()));
+    """,
+    """
+    CREATE TABLE pool (
+        configured_minimum INTEGER NOT NULL,
+        configured_maximum INTEGER NOT NULL,
+        minimum            INTEGER NOT NULL,
+        maximum            INTEGER NOT NULL
+    ) STRICT;
     """,
 )
 
@@ -192,6 +201,23 @@ class Journal:
         """
         with self._transaction() as execute:
             execute.executemany("DELETE FROM garbage WHERE key = ?", ((key,) for key in keys))
+
+    def scale(self, configured: Bounds) -> Bounds | None:
+        """Return how large the pool is to be, if that was set while these bounds were configured."""
+        statement = "SELECT minimum, maximum FROM pool WHERE configured_minimum = ? AND configured_maximum = ?"
+        found = self._rows(statement, (configured.minimum, configured.maximum))
+        return next((Bounds(*bounds) for bounds in found), None)
+
+    def set_scale(self, configured: Bounds, bounds: Bounds) -> None:
+        """Remember how large the pool is to be, for as long as the same is configured.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        values = (configured.minimum, configured.maximum, bounds.minimum, bounds.maximum)
+        with self._transaction() as execute:
+            execute.execute("DELETE FROM pool")
+            execute.execute("INSERT INTO pool VALUES (?, ?, ?, ?)", values)
 
     def adopt(self, remains: Remains) -> None:
         """Go on where a damaged journal left off, whose tasks have been written here.

@@ -13,20 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
+from imgray.scaling import Bounds
+from imgray.target import WorkerInfo
 from imgray.task import Event, Failure, Output, State, TaskSpec
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """Who a worker is. ``name`` is its place in the pool, ``id`` this process of it."""
-
-    id: str
-    name: str
-    node: str
-    host: str
-    pid: int
-    version: str
+from imgray.transcript import Ended, Part, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +28,7 @@ class Ack:
     task_id: str
     token: int
     outputs: tuple[Output, ...]
+    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,10 @@ Outcome = Ack | Nack | Release
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A worker's report and request."""
+    """A worker's report and request: up to ``want`` images, and up to ``want_commands`` commands.
+
+    ``draining`` says that it knows that it is to end.
+    """
 
     worker: str
     seq: int
@@ -70,6 +66,9 @@ class Exchange:
     held: tuple[int, ...]
     outcomes: tuple[Outcome, ...]
     want: int
+    want_commands: int = 0
+    memory_bytes: int = 0
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +86,74 @@ class Reply:
 
     ``unknown`` says that the Master does not know the worker (it restarted, or gave the worker up): register again.
     ``void`` are tokens that the worker holds or reported and that are no longer valid: drop that work, keep no output.
+    ``drain`` asks it to finish what runs, give back the rest, and end.
     """
 
     seq: int
     grants: tuple[Grant, ...] = ()
     void: tuple[int, ...] = ()
     unknown: bool = False
+    drain: bool = False
+
+
+class WorkerState(StrEnum):
+    """How a worker is."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A worker as the Master sees it."""
+    """A worker as the Master sees it.
+
+    ``running`` are the tasks that it runs now, of the ``leased`` that it holds. ``images_per_s`` is of the last half
+    minute, ``memory_bytes`` that of its processes when it last called.
+    """
 
     info: WorkerInfo
+    state: WorkerState
     registered_at: float
     last_seen_at: float
     leased: int
+    running: tuple[str, ...]
     succeeded: int
     failed: int
+    images_per_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """The pool of workers: its bounds, and why it is as large as it is.
+
+    ``wanted`` workers there should be, ``started`` have been, ``active`` of them take tasks. What is next in turn waits
+    since ``waiting_s``; one worker does ``pixels_per_s`` while it works.
+    """
+
+    bounds: Bounds
+    wanted: int
+    started: int
+    active: int
+    waiting: int
+    waiting_pixels: int
+    waiting_s: float
+    pixels_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPart:
+    """A part of what a command has written, and how it ended: None while it runs."""
+
+    part: Part
+    ended: Ended | None
+
+    @classmethod
+    def of(cls, transcript: Transcript, offset: int, most_bytes: int) -> OutputPart:
+        """Take a part from a transcript. It says how the command ended only with the last part."""
+        part = transcript.read(offset, most_bytes)
+        return cls(part, transcript.ended if part.next_offset >= transcript.size else None)
 
 
 @dataclass(frozen=True, slots=True)

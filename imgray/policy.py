@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from imgray.retry import Backoff
@@ -11,7 +12,10 @@ from imgray.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings of the same names, as far as they concern the table."""
+    """The settings of the same names, as far as they concern the table.
+
+    ``live_tasks`` is that of each key which has such a limit, by the key's name.
+    """
 
     max_attempts: int
     max_live_tasks: int
@@ -20,6 +24,7 @@ class Policy:
     lease_s: float
     idempotency_s: float
     backoff: Backoff
+    live_tasks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -32,4 +37,5 @@ class Policy:
             lease_s=settings.lease_s,
             idempotency_s=settings.idempotency_s,
             backoff=Backoff(settings.retry_base_s, settings.retry_cap_s),
+            live_tasks={key.name: key.live_tasks for key in settings.keys if key.live_tasks is not None},
         )

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from imgray.errors import MasterUnavailableError, PassingError, StorageUnavailableError
-from imgray.messages import Exchange, Reply, Statistics, WorkerInfo, WorkerView
+from imgray.errors import MasterUnavailableError, PassingError, StorageUnavailableError, WorkerUnavailableError
+from imgray.messages import Exchange, OutputPart, PoolView, Reply, Statistics, WorkerView
 from imgray.retry import Backoff
+from imgray.scaling import Bounds
 from imgray.settings import Settings
+from imgray.target import WorkerInfo, worker_name
 from imgray.task import Filter, State, Task, TaskSpec
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ class MasterPort(Protocol):
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``."""
 
+    async def wait_started(self, task_id: str, wait_s: float) -> None:
+        """Answer when a task is no longer queued, or after ``wait_s``."""
+
     async def page(self, wanted: Filter, before: int | None, limit: int) -> list[Task]:
         """Return the tasks that are asked for, newest first, with a ``seq`` below ``before``."""
 
@@ -62,11 +67,26 @@ class MasterPort(Protocol):
     async def workers(self) -> list[WorkerView]:
         """List the registered workers."""
 
+    async def drain(self, worker: str) -> WorkerView:
+        """Have a worker, by its id or its name, finish what runs, give back the rest, and end."""
+
+    async def drain_all(self) -> None:
+        """Have all workers drained, and start no more: the service ends."""
+
+    async def scale(self, bounds: Bounds) -> PoolView:
+        """Set between how many workers the pool may vary."""
+
+    async def pool(self) -> PoolView:
+        """Describe the pool."""
+
     async def settings(self) -> Settings:
         """Return the settings on which the cluster agrees."""
 
     async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """Enter a worker, with the tokens that it still works on and the number of its latest exchange."""
+
+    async def deregister(self, worker: str) -> None:
+        """Strike out a worker that has given back everything and ends."""
 
     async def exchange(self, request: Exchange) -> Reply:
         """Take a worker's report and answer with more work."""
@@ -83,6 +103,13 @@ class StoragePort(Protocol):
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete blobs."""
+
+
+class WorkersPort(Protocol):
+    """What each worker answers."""
+
+    async def output(self, worker: str, token: int, offset: int, wait_s: float) -> OutputPart | None:
+        """Return what a command wrote from an offset on, when there is some; None when the worker does not run it."""
 
 
 class UnansweredError(Exception):
@@ -111,7 +138,7 @@ class _Remote:
         self._timeout_s = settings.call_timeout_s
         self._rng = random.Random()  # noqa: S311  # jitter
 
-    async def _call(self, method: str, *arguments: Any, wait_s: float = 0.0) -> Any:  # noqa: ANN401  # any answer
+    async def call(self, method: str, *arguments: Any, wait_s: float = 0.0) -> Any:  # noqa: ANN401  # any answer
         """Call a method that may take ``wait_s`` to answer on purpose.
 
         Raises:
@@ -141,55 +168,79 @@ class RemoteMaster(_Remote):
 
     async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
         """See `MasterPort.submit`."""
-        return await self._call("submit", specs)  # type: ignore[no-any-return]
+        return await self.call("submit", specs)  # type: ignore[no-any-return]
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """See `MasterPort.get`."""
-        return await self._call("get", ids)  # type: ignore[no-any-return]
+        return await self.call("get", ids)  # type: ignore[no-any-return]
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """See `MasterPort.wait`."""
-        return await self._call("wait", ids, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]
+        return await self.call("wait", ids, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]
+
+    async def wait_started(self, task_id: str, wait_s: float) -> None:
+        """See `MasterPort.wait_started`."""
+        await self.call("wait_started", task_id, wait_s, wait_s=wait_s)
 
     async def page(self, wanted: Filter, before: int | None, limit: int) -> list[Task]:
         """See `MasterPort.page`."""
-        return await self._call("page", wanted, before, limit)  # type: ignore[no-any-return]
+        return await self.call("page", wanted, before, limit)  # type: ignore[no-any-return]
 
     async def cancel(self, ids: Sequence[str]) -> list[Task]:
         """See `MasterPort.cancel`."""
-        return await self._call("cancel", ids)  # type: ignore[no-any-return]
+        return await self.call("cancel", ids)  # type: ignore[no-any-return]
 
     async def withdraw(self, ids: Sequence[str]) -> list[Task]:
         """See `MasterPort.withdraw`."""
-        return await self._call("withdraw", ids)  # type: ignore[no-any-return]
+        return await self.call("withdraw", ids)  # type: ignore[no-any-return]
 
     async def redrive(self, ids: Sequence[str]) -> list[Task]:
         """See `MasterPort.redrive`."""
-        return await self._call("redrive", ids)  # type: ignore[no-any-return]
+        return await self.call("redrive", ids)  # type: ignore[no-any-return]
 
     async def purge(self, ids: Sequence[str], states: AbstractSet[State]) -> list[str]:
         """See `MasterPort.purge`."""
-        return await self._call("purge", ids, states)  # type: ignore[no-any-return]
+        return await self.call("purge", ids, states)  # type: ignore[no-any-return]
 
     async def statistics(self) -> Statistics:
         """See `MasterPort.statistics`."""
-        return await self._call("statistics")  # type: ignore[no-any-return]
+        return await self.call("statistics")  # type: ignore[no-any-return]
 
     async def workers(self) -> list[WorkerView]:
         """See `MasterPort.workers`."""
-        return await self._call("workers")  # type: ignore[no-any-return]
+        return await self.call("workers")  # type: ignore[no-any-return]
+
+    async def drain(self, worker: str) -> WorkerView:
+        """See `MasterPort.drain`."""
+        return await self.call("drain", worker)  # type: ignore[no-any-return]
+
+    async def drain_all(self) -> None:
+        """See `MasterPort.drain_all`."""
+        await self.call("drain_all")
+
+    async def scale(self, bounds: Bounds) -> PoolView:
+        """See `MasterPort.scale`."""
+        return await self.call("scale", bounds)  # type: ignore[no-any-return]
+
+    async def pool(self) -> PoolView:
+        """See `MasterPort.pool`."""
+        return await self.call("pool")  # type: ignore[no-any-return]
 
     async def settings(self) -> Settings:
         """See `MasterPort.settings`."""
-        return await self._call("settings")  # type: ignore[no-any-return]
+        return await self.call("settings")  # type: ignore[no-any-return]
 
     async def register(self, info: WorkerInfo, held: Sequence[int], seq: int) -> None:
         """See `MasterPort.register`."""
-        await self._call("register", info, held, seq)
+        await self.call("register", info, held, seq)
+
+    async def deregister(self, worker: str) -> None:
+        """See `MasterPort.deregister`."""
+        await self.call("deregister", worker)
 
     async def exchange(self, request: Exchange) -> Reply:
         """See `MasterPort.exchange`."""
-        return await self._call("exchange", request, wait_s=self._park_s)  # type: ignore[no-any-return]
+        return await self.call("exchange", request, wait_s=self._park_s)  # type: ignore[no-any-return]
 
 
 class RemoteStorage(_Remote):
@@ -200,12 +251,29 @@ class RemoteStorage(_Remote):
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """See `StoragePort.put`."""
-        await self._call("put", blobs)
+        await self.call("put", blobs)
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `StoragePort.get`."""
-        return await self._call("get", keys)  # type: ignore[no-any-return]
+        return await self.call("get", keys)  # type: ignore[no-any-return]
 
     async def delete(self, keys: Sequence[str]) -> None:
         """See `StoragePort.delete`."""
-        await self._call("delete", keys)
+        await self.call("delete", keys)
+
+
+class RemoteWorkers:
+    """The workers, wherever they are."""
+
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+
+    async def output(self, worker: str, token: int, offset: int, wait_s: float) -> OutputPart | None:
+        """See `WorkersPort.output`.
+
+        Raises:
+            WorkerUnavailableError: it did not answer.
+        """
+        remote = _Remote(worker_name(worker), WorkerUnavailableError, self._transport, self._settings)
+        return await remote.call("output", token, offset, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]

@@ -21,9 +21,12 @@ from pathlib import Path
 
 from imgray.errors import CommandFailedError, CommandTimeoutError
 
-_ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+"""What a program sees of the environment, beside its own folder."""
+
 _LOOK_S = 0.1  # how often the caller is asked whether the result is still wanted
 _TAIL_BYTES = 500  # of its complaints, in the error
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SESSION_FIELD = 3  # of /proc/PID/stat, counted from the state, which follows the name: proc(5)
 
 
@@ -65,7 +68,7 @@ def run_program(
                     stdout=sink,
                     stderr=complaints,
                     cwd=work,
-                    env={**_ENVIRONMENT, "HOME": str(work), "TMPDIR": str(work)},
+                    env={**ENVIRONMENT, "HOME": str(work), "TMPDIR": str(work)},
                     process_group=0,
                 )
             except OSError as error:
@@ -120,6 +123,15 @@ def _tail(path: Path) -> str:
         file.seek(0, os.SEEK_END)
         file.seek(max(file.tell() - _TAIL_BYTES, 0))
         return " ".join(file.read().decode(errors="replace").split()).rstrip(".") or "it said nothing"
+
+
+def memory_of(*pids: int | None) -> int:
+    """Return how many bytes of memory processes of this machine occupy together."""
+    resident = 0
+    for pid in filter(None, pids):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            resident += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return resident
 
 
 def end_session(session: int) -> None:

@@ -7,15 +7,18 @@ import sys
 from dataclasses import asdict, fields
 from typing import Any
 
+from imgray.target import ANYWHERE, Target
 from imgray.task import (
     Attempt,
     BlobSource,
+    CommandSource,
     Event,
     Failure,
     Lease,
     Output,
     OutputSpec,
     PathSource,
+    Source,
     State,
     Task,
     TaskSpec,
@@ -89,7 +92,6 @@ def task_of(row: tuple[Any, ...]) -> Task:
 
 
 def _spec_fields(spec: TaskSpec) -> dict[str, Any]:
-    source = {"key": spec.source.key} if isinstance(spec.source, BlobSource) else {"path": spec.source.path}
     outputs = [
         {"name": output.name, "pipeline": output.pipeline, **({"path": output.path} if output.path else {})}
         for output in spec.outputs
@@ -97,22 +99,39 @@ def _spec_fields(spec: TaskSpec) -> dict[str, Any]:
     rest = {
         name: value
         for name in _SPEC_DEFAULTS
-        if name not in {"id", "source", "outputs"} and (value := getattr(spec, name)) != _SPEC_DEFAULTS[name]
+        if name not in {"id", "source", "outputs", "target"} and (value := getattr(spec, name)) != _SPEC_DEFAULTS[name]
     }
-    return {"source": source, "outputs": outputs, **rest}
+    if spec.target != ANYWHERE:
+        rest["target"] = asdict(spec.target)
+    return {"source": asdict(spec.source), "outputs": outputs, **rest}
 
 
 def _spec(task_id: str, values: dict[str, Any]) -> TaskSpec:
     source = values.pop("source")
     outputs = values.pop("outputs")
     values.pop("id", None)  # there in rows of the first version
+    if "target" in values:
+        target = values.pop("target")
+        values["target"] = Target(**{**target, "labels": _pairs(target["labels"])})
     return TaskSpec(
         id=task_id,
-        source=BlobSource(source["key"]) if "key" in source else PathSource(source["path"]),
+        source=_source(source),
         outputs=shared(tuple(OutputSpec(**output) for output in outputs)),
         tenant=sys.intern(values.pop("tenant", "")),
         **values,
     )
+
+
+def _source(values: dict[str, Any]) -> Source:
+    if "key" in values:
+        return BlobSource(values["key"])
+    if "command" in values:
+        return CommandSource(values["command"], values["path"], _pairs(values["arguments"]))
+    return PathSource(values["path"])
+
+
+def _pairs(values: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in values)
 
 
 def _attempt(values: dict[str, Any]) -> Attempt:

@@ -106,18 +106,19 @@ def start_detached(data: Path, arguments: Sequence[str]) -> Note:
     raise ServiceError(f"The service (process {process.pid}) is not ready after {START_TIMEOUT_S:g} s; see {log}.")
 
 
-def stop(data: Path) -> Note:
-    """Ask the service on a data folder to end, and wait until it has.
+def stop(data: Path, drain_s: float) -> Note:
+    """Ask the service on a data folder to end, and wait until it has; it may take ``drain_s`` for its commands.
 
     Raises:
         ServiceError: there is none, or it did not end in time.
     """
     note = running(data)
     os.kill(note.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
+    patience_s = STOP_TIMEOUT_S + drain_s
+    deadline = time.monotonic() + patience_s
     while note.alive:
         if time.monotonic() > deadline:
-            raise ServiceError(f"The service (process {note.pid}) has not ended after {STOP_TIMEOUT_S:g} s.")
+            raise ServiceError(f"The service (process {note.pid}) has not ended after {patience_s:g} s.")
         time.sleep(_POLL_S)
     return note
 

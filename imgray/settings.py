@@ -9,11 +9,13 @@ import ipaddress
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from imgray.errors import BadSettingError, NotLoopbackError
-from imgray.programs import Program
+from imgray.errors import BadSettingError, GrpcKeysNeededError, KeysNeededError
+from imgray.keys import Key, repeated
+from imgray.programs import JobProgram, Program
+from imgray.scaling import PER_CORE, Bounds
 
 
 class Settings(BaseSettings):
@@ -22,17 +24,51 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="IMGRAY_", frozen=True, extra="forbid")
 
     address: str = Field(default="", description="Ray cluster to join; empty: start a private one here.")
-    host: str = Field(default="127.0.0.1", description="Address that the service listens on: loopback only.")
+    host: str = Field(
+        default="127.0.0.1", description="Address that the service listens on; beyond loopback it needs keys."
+    )
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the service listens on.")
+    grpc_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of [gRPC](grpc.md), which needs keys; 0: there is no gRPC."
+    )
     hosts: tuple[str, ...] = Field(
         default=(), description="Names under which a reverse proxy passes requests on, beyond the loopback ones."
     )
+    keys: tuple[Key, ...] = Field(
+        default=(),
+        description="API keys, as `imgray keys new` writes them; with them, every request needs one. See"
+        " [security](security.md).",
+    )
+    tls_cert: Path | None = Field(default=None, description="The service's certificate, PEM: it then speaks TLS.")
+    tls_key: Path | None = Field(default=None, description="Private key of the certificate, PEM.")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Authority, PEM, of which clients must have a certificate: mutual TLS."
+    )
+    key: str = Field(
+        default="",
+        pattern="^[!-~]*$",
+        repr=False,
+        description="The key that the commands which ask a service send.",
+    )
+    tls_ca: Path | None = Field(
+        default=None, description="Authority, PEM, that commands trust; without it, those of the system."
+    )
+    tls_client_cert: Path | None = Field(
+        default=None, description="Certificate, PEM, that commands show to a service which asks for one."
+    )
+    tls_client_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
     data: Path = Field(default=Path("~/.imgray"), description="Folder of the journal and, by default, of the blobs.")
     blobs: str = Field(
         default="",
         description="Blob store by URL (file, s3, gs, az, memory); empty: the folder blobs/ in data.",
     )
     workers: int = Field(default=0, ge=0, le=10_000, description="Size of the worker pool; 0: one per core.")
+    max_workers: int = Field(
+        default=0, ge=0, le=10_000, description="Size to which the pool may grow with the load; 0: it stays as it is."
+    )
+    scale_down_s: float = Field(
+        default=60.0, gt=0, description="How long a pool that may vary must have been too large before it shrinks."
+    )
     file_roots: tuple[Path, ...] = Field(
         default=(), description="Folders in which workers may read sources and write results themselves."
     )
@@ -57,8 +93,17 @@ class Settings(BaseSettings):
         default={},
         description="Programs that work as operations, by the operation's name; see [extending](extending.md).",
     )
+    jobs: dict[str, JobProgram] = Field(
+        default={},
+        description="Programs that callers may run on a worker, by the command's name; nothing else is ever run. See"
+        " [jobs](jobs.md).",
+    )
     presets: dict[str, str] = Field(
         default={}, description='Pipelines by name, for `preset:NAME`: as JSON, `{"thumb": "resize:256,256,fill"}`.'
+    )
+    job_slots: int = Field(default=8, ge=1, le=1000, description="Commands that a worker runs at a time.")
+    drain_s: float = Field(
+        default=30.0, gt=0, description="How long a worker that has to end waits for its commands before it stops them."
     )
     max_live_tasks: int = Field(
         default=200_000, ge=1, description="Queued and leased tasks beyond which submissions get 429."
@@ -99,23 +144,34 @@ class Settings(BaseSettings):
         try:
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            raise BadSettingError(str(problem["loc"][0]).upper(), problem["msg"]) from error
+            problem = error.errors(include_url=False, include_input=False)[0]
+            setting, *within = map(str, problem["loc"])
+            said = f"{'.'.join(within)}: {problem['msg']}" if within else problem["msg"]
+            raise BadSettingError(setting.upper(), said) from error
         except SettingsError as error:
             raise BadSettingError("*", f"{error}; lists are written as JSON") from error
 
     def portable(self) -> Self:
         """Return the settings with the content of files in place of their paths, so that they mean the same anywhere.
 
+        The key of whoever starts the service stays here.
+
         Raises:
             BadSettingError: a file cannot be read.
         """
-        return self.model_copy(update={"operations": tuple(map(_content, self.operations))})
+        return self.model_copy(update={"operations": tuple(map(_content, self.operations)), "key": ""})
 
     @property
     def data_folder(self) -> Path:
         """``data`` as an absolute path."""
         return self.data.expanduser().absolute()
+
+    @property
+    def pool(self) -> Bounds:
+        """Between how many workers the pool may vary."""
+        if not (self.workers or self.max_workers):
+            return PER_CORE
+        return Bounds(self.workers, max(self.workers, self.max_workers))
 
     @property
     def longest_park_s(self) -> float:
@@ -127,14 +183,37 @@ class Settings(BaseSettings):
         """``blobs``, or the folder beside the journal as a URL."""
         return self.blobs or (self.data_folder / "blobs").as_uri()
 
-    def require_loopback(self) -> None:
-        """Refuse to listen beyond this machine.
+    @property
+    def beyond_loopback(self) -> bool:
+        """True when ``host`` is neither ``localhost`` nor a loopback address."""
+        return not is_loopback(self.host)
+
+    def require_keys(self) -> None:
+        """Refuse to listen beyond this machine without keys.
 
         Raises:
-            NotLoopbackError: ``host`` is neither ``localhost`` nor a loopback address.
+            KeysNeededError, GrpcKeysNeededError: ``host`` is not loopback or there is gRPC, and there is no key.
         """
-        if not is_loopback(self.host):
-            raise NotLoopbackError(self.host)
+        if self.beyond_loopback and not self.keys:
+            raise KeysNeededError(self.host)
+        if self.grpc_port and not self.keys:
+            raise GrpcKeysNeededError
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """See that settings which belong together do.
+
+        Raises:
+            BadSettingError: they do not. It is none that pydantic would make its own of.
+        """
+        if problem := repeated(self.keys):
+            raise BadSettingError("KEYS", problem)
+        for cert, key in (("tls_cert", "tls_key"), ("tls_client_cert", "tls_client_key")):
+            if (getattr(self, cert) is None) != (getattr(self, key) is None):
+                raise BadSettingError(key.upper(), f"IMGRAY_{cert.upper()} and this one need each other")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise BadSettingError("TLS_CLIENT_CA", "there is no TLS without IMGRAY_TLS_CERT and IMGRAY_TLS_KEY")
+        return self
 
 
 def _content(named: str) -> str:

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from imgray.errors import ImgrayError
+from imgray.target import ANYWHERE, Target
 
 INPUTS = "inputs"
 OUTPUTS = "outputs"
@@ -97,7 +98,16 @@ class PathSource:
     path: str
 
 
-Source: TypeAlias = BlobSource | PathSource
+@dataclass(frozen=True, slots=True)
+class CommandSource:
+    """No image: a program that the operator allowed is run, with a path and arguments, and once at most."""
+
+    command: str
+    path: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+Source: TypeAlias = BlobSource | PathSource | CommandSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,9 @@ class TaskSpec:
     ``label`` is the caller's own name for the input (a file name), ``fingerprint`` a digest of what is to be made of
     what, by which an earlier task that did the same can be found. ``pixels`` (an estimate) and ``size_bytes`` are the
     input's. After ``expires_at`` it is no longer worth doing. Submissions of one ``tenant`` with the same
-    ``idempotency_key`` are one task; ``digest`` tells whether they ask for the same.
+    ``idempotency_key`` are one task; ``digest`` tells whether they ask for the same. Only a worker that ``target``
+    admits may take it; with ``waits``, it is accepted though there is none yet. ``owner`` is the name of the API key
+    that it was submitted with.
     """
 
     id: str
@@ -134,6 +146,14 @@ class TaskSpec:
     expires_at: float | None = None
     idempotency_key: str = ""
     digest: str = ""
+    target: Target = ANYWHERE
+    waits: bool = False
+    owner: str = ""
+
+    @property
+    def is_command(self) -> bool:
+        """True when it runs a program, and has no image."""
+        return isinstance(self.source, CommandSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +197,7 @@ class Attempt:
     ending: Event
     failure: Failure | None = None
     node: str = ""
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +244,15 @@ class Task:
         """The blobs that belong to it."""
         source = self.spec.source
         inputs = (source.key,) if isinstance(source, BlobSource) else ()
-        return (*inputs, *(output.key for output in self.outputs if output.key))
+        return (*inputs, *(output.key for output in self.outputs if output.key), *self.transcripts)
+
+    @property
+    def transcripts(self) -> tuple[str, ...]:
+        """The blobs in which what a command wrote is kept, of each attempt; one may not be there (yet)."""
+        if not self.spec.is_command:
+            return ()
+        tokens = [attempt.token for attempt in self.history] + [self.token] * (self.lease is not None)
+        return tuple(transcript_key(self.id, token) for token in tokens)
 
     def story(self) -> str:
         """Tell in a few words what became of the task, for error messages."""
@@ -273,3 +302,8 @@ def input_key(task_id: str) -> str:
 def output_key(task_id: str, token: int, name: str) -> str:
     """Name the blob of an output; each attempt has keys of its own, so that none can overwrite another's."""
     return f"{OUTPUTS}/{task_id}.{token:x}.{name}"
+
+
+def transcript_key(task_id: str, token: int) -> str:
+    """Name the blob of what a command wrote during an attempt."""
+    return output_key(task_id, token, "transcript")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -14,21 +15,24 @@ import ray
 from ray.exceptions import RayError
 
 from imgray.actors.remote import (
+    DETACHED,
     NAMESPACE,
-    WORKER_PREFIX,
     MasterActor,
     StorageActor,
-    WorkerActor,
+    named_actors,
     remote_gateway,
+    start_worker,
 )
 from imgray.blobs import BlobStore
 from imgray.errors import PassingError, ServiceError
 from imgray.extensions import catalogue_of
 from imgray.gateway import Gateway
 from imgray.journal import HANDOVER_S, Journal
+from imgray.messages import WorkerState
 from imgray.ports import MASTER, STORAGE
 from imgray.retry import Backoff
 from imgray.settings import Settings
+from imgray.target import WORKER_PREFIX
 
 RAY_SETTINGS = {
     "RAY_timeout_ms_task_wait_for_death_info": "200",  # else a worker's death is noticed after two seconds, not one
@@ -36,8 +40,10 @@ RAY_SETTINGS = {
 }
 """What Ray is to be started with; cluster.yaml says the same."""
 
-_MAX_CONCURRENCY = 100_000  # calls that wait cost little: the limits on tasks and workers bound them
+_PAGE_BYTES = 16 * 2**20
+_OPTIONS_BYTES = 2**20
 _START_TIMEOUT_S = 60.0
+_DRAIN_SLACK_S = 15.0  # how long commands that were stopped, and the last reports, may take
 _POLL = Backoff(base_s=0.05, cap_s=0.5)
 
 
@@ -53,14 +59,18 @@ def ray_running(settings: Settings) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name, value in {**RAY_SETTINGS, "RAY_USAGE_STATS_ENABLED": "0"}.items():  # a private cluster reports to nobody
+    private = {
+        "RAY_USAGE_STATS_ENABLED": "0",  # a private cluster reports to nobody
+        "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(_message_bytes(settings)),  # else 2 GiB, before a key is asked for
+    }
+    for name, value in {**RAY_SETTINGS, **private}.items():
         os.environ.setdefault(name, value)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
     try:
         if settings.address:
             ray.init(settings.address, **quiet)
         else:
-            cores = max(os.cpu_count() or 1, settings.workers)
+            cores = max(os.cpu_count() or 1, settings.workers, settings.max_workers)
             ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, RayError) as error:
         raise ServiceError(f"Ray cannot be reached or started: {error}") from error
@@ -70,29 +80,31 @@ def ray_running(settings: Settings) -> Iterator[None]:
         ray.shutdown()
 
 
+def _message_bytes(settings: Settings) -> int:
+    """Return how large a message of gRPC may be: one brings an image with its options, or takes a page of tasks."""
+    return max(settings.max_body_bytes, _PAGE_BYTES) + _OPTIONS_BYTES
+
+
 def start_actors(settings: Settings) -> None:
-    """Start what is not there yet: Storage, Master, and the pool of Workers."""
+    """Start Storage and the Master, if they are not there yet. The Master starts the Workers."""
     settings = settings.portable()  # they may start on other machines
-    named = {
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "get_if_exists": True,
-        "max_restarts": -1,
-        "max_concurrency": _MAX_CONCURRENCY,
-        "enable_task_events": False,
-    }
-    head = {**named, "num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
+    head = {**DETACHED, "num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
     ray.remote(StorageActor).options(name=STORAGE, **head).remote(settings)
     ray.remote(MasterActor).options(name=MASTER, **head).remote(settings)
-    worker = ray.remote(WorkerActor)
+
+
+def start_workers(settings: Settings) -> None:
+    """Start as many workers as there are to be at first, while the Master starts: it would do so a little later."""
+    settings = settings.portable()
     for number in range(1, pool_size(settings) + 1):
-        name = f"{WORKER_PREFIX}{number}"
-        worker.options(name=name, num_cpus=1, **named).remote(name, settings)
+        start_worker(f"{WORKER_PREFIX}{number}", settings)
 
 
 def pool_size(settings: Settings) -> int:
     """Say how many workers there are to be: one per core of the cluster, if the settings leave it open."""
-    return settings.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    if settings.pool.follows_cores:
+        return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    return max(settings.workers, 1)
 
 
 def check_data(settings: Settings) -> None:
@@ -116,7 +128,7 @@ async def wait_until_ready(settings: Settings) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     for delay_s in _POLL.delays_s(random.Random()):  # noqa: S311  # jitter
         try:
-            if await master.workers():
+            if any(view.state is WorkerState.ACTIVE for view in await master.workers()):
                 return
         except PassingError as error:
             raise ServiceError(f"The service did not start: {error}") from error
@@ -135,24 +147,34 @@ def running_cluster(settings: Settings) -> Iterator[Gateway]:
     check_data(settings)
     with ray_running(settings):
         start_actors(settings)
+        start_workers(settings)
         try:
             asyncio.run(wait_until_ready(settings))
             yield remote_gateway(settings)
+            asyncio.run(drain_actors(settings))
         finally:
             stop_actors()
 
 
 def has_actors() -> bool:
     """Say whether this cluster runs a Master."""
-    return any(actor["name"] == MASTER and actor["namespace"] == NAMESPACE for actor in _named_actors())
+    return MASTER in named_actors()
+
+
+async def drain_actors(settings: Settings) -> None:
+    """Have the workers finish what runs, give back the rest, and end; wait for it, but not for ever."""
+    master = remote_gateway(settings).master
+    with contextlib.suppress(PassingError, TimeoutError):
+        async with asyncio.timeout(settings.drain_s + _DRAIN_SLACK_S):
+            await master.drain_all()
+            for delay_s in _POLL.delays_s(random.Random()):  # noqa: S311  # jitter
+                if not [view for view in await master.workers() if view.state is not WorkerState.LOST]:
+                    return
+                await asyncio.sleep(delay_s)
 
 
 def stop_actors() -> None:
     """End the actors of this cluster. Tasks stay in the journal, blobs in their store."""
-    for actor in _named_actors():
-        if actor["namespace"] == NAMESPACE:
-            ray.kill(ray.get_actor(actor["name"], NAMESPACE))
-
-
-def _named_actors() -> list[dict[str, str]]:
-    return ray.util.list_named_actors(all_namespaces=True)  # type: ignore[no-any-return]
+    for name in named_actors():
+        with contextlib.suppress(ValueError):  # it has ended meanwhile
+            ray.kill(ray.get_actor(name, NAMESPACE))

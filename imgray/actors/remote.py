@@ -6,15 +6,15 @@ Actors are detached and found by name in the namespace `NAMESPACE`; that is all 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
-import platform
-import secrets
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import ray
@@ -22,20 +22,30 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from imgray.actors.master import Master
 from imgray.actors.storage import INLINE_BYTES, Buffer, Storage
-from imgray.actors.worker import Worker
+from imgray.actors.worker import Worker, info_of
 from imgray.blobs import BlobStore
-from imgray.errors import ImgrayError
+from imgray.errors import ImgrayError, PassingError
 from imgray.gateway import Gateway
 from imgray.journal import HANDOVER_S, Journal
-from imgray.messages import WorkerInfo
-from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, UnansweredError
+from imgray.messages import OutputPart
+from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, RemoteWorkers, UnansweredError
 from imgray.settings import Settings
-from imgray.version import __version__
+from imgray.target import WORKER_PREFIX, worker_name
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 NAMESPACE = "imgray"
-WORKER_PREFIX = "worker-"
+
+DETACHED: Mapping[str, Any] = {
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "get_if_exists": True,
+    "max_restarts": -1,
+    "max_concurrency": 100_000,  # calls that wait cost little: the limits on tasks and workers bound them
+    "enable_task_events": False,
+}
+"""The options of every actor but its name."""
 
 _REFUSED_S = 1.0  # how long a part that cannot start waits before it ends, so that it is not tried all the time
 _CALLS_TO_THE_DEAD = 3
@@ -51,8 +61,9 @@ class MasterActor(Master):
     def __init__(self, settings: Settings) -> None:
         storage = RemoteStorage(RayTransport(), settings)
         with _ending_when_refused(MASTER):
-            super().__init__(settings, storage, _outlive, open_journal=partial(Journal.open, wait_s=HANDOVER_S))
-        for loop in (self._ledger.committer, self._cleaning):
+            opened = partial(Journal.open, wait_s=HANDOVER_S)
+            super().__init__(settings, storage, _outlive, RayLauncher(settings), open_journal=opened)
+        for loop in (self._ledger.committer, self._cleaning, self._sizing):
             loop.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
 
 
@@ -80,18 +91,33 @@ class WorkerActor:
     """A Worker as an actor; when its work ends unexpectedly, so does the process, and Ray starts another."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self._info = WorkerInfo(
-            id=f"{name}.{secrets.token_hex(4)}",
-            name=name,
-            node=ray.get_runtime_context().get_node_id(),
-            host=platform.node(),
-            pid=os.getpid(),
-            version=__version__,
-        )
+        context = ray.get_runtime_context()
+        self._info = info_of(name, context.get_node_id(), settings, context.get_node_labels())
         gateway = remote_gateway(settings)
         self._worker = Worker(self._info, gateway.master, gateway.storage, settings)
+        self._drain_on_sigterm()
         self._run = asyncio.get_running_loop().create_task(self._worker.run())
-        self._run.add_done_callback(lambda _: os._exit(1))
+        self._run.add_done_callback(self._end)
+
+    def _drain_on_sigterm(self) -> None:
+        """Take SIGTERM for a request to drain.
+
+        An actor's code is not in the main thread, and so may set no handler of Python's. That of `faulthandler` anyone
+        may set: it writes where the stack is into a file, which here is a pipe that wakes the event loop.
+        """
+        asked, self._asking = os.pipe()
+        faulthandler.register(signal.SIGTERM, file=self._asking, all_threads=False, chain=False)
+        asyncio.get_running_loop().add_reader(asked, self._worker.drain)
+
+    def _end(self, run: asyncio.Task[None]) -> None:
+        """End this process: for good when it was drained, or else Ray starts another."""
+        if run.cancelled() or run.exception() is not None:
+            os._exit(1)
+        ray.kill(ray.get_actor(self._info.name, NAMESPACE))
+
+    async def output(self, token: int, offset: int, wait_s: float) -> OutputPart | None:
+        """See `WorkersPort.output`."""
+        return await self._worker.output(token, offset, wait_s)
 
     async def outlive(self, worker_id: str) -> None:
         """Never answer while the worker with this id lives; answer at once when another has taken its place."""
@@ -122,7 +148,7 @@ async def _outlive(worker_id: str) -> None:
     for _ in range(_CALLS_TO_THE_DEAD):
         called_at = time.monotonic()
         try:
-            await ray.get_actor(worker_id.rpartition(".")[0], NAMESPACE).outlive.remote(worker_id)
+            await ray.get_actor(worker_name(worker_id), NAMESPACE).outlive.remote(worker_id)
         except ActorUnavailableError:
             if time.monotonic() - called_at > _PENDING_S:
                 return
@@ -131,6 +157,50 @@ async def _outlive(worker_id: str) -> None:
             return
         else:
             return
+
+
+class RayLauncher:
+    """Starts and ends workers as actors; one that there is no room for makes Ray ask for another node. (`Launcher`)"""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def cores(self) -> int:
+        """See `Launcher.cores`."""
+        return await _asked(lambda: int(ray.cluster_resources().get("CPU", 1)))
+
+    async def names(self) -> set[str]:
+        """See `Launcher.names`."""
+        actors = await _asked(named_actors)
+        return {name for name in actors if name.startswith(WORKER_PREFIX)}
+
+    async def start(self, name: str) -> None:
+        """See `Launcher.start`."""
+        await _asked(lambda: start_worker(name, self._settings))
+
+    async def end(self, name: str) -> None:
+        """See `Launcher.end`."""
+        await _asked(lambda: ray.kill(ray.get_actor(name, NAMESPACE)))
+
+
+async def _asked(call: Callable[[], _T]) -> _T:
+    """Ask Ray for something, in a thread: it may take its time."""
+    try:
+        return await asyncio.to_thread(call)
+    except (RayError, ValueError) as error:  # ValueError: no actor has this name (any more)
+        raise PassingError(str(error)) from error
+
+
+def start_worker(name: str, settings: Settings) -> None:
+    """Start a worker, unless it is there already."""
+    ray.remote(WorkerActor).options(name=name, num_cpus=1, **DETACHED).remote(name, settings)
+
+
+def named_actors() -> list[str]:
+    """Name the actors of this service, as far as they have not ended."""
+    return [
+        actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if actor["namespace"] == NAMESPACE
+    ]
 
 
 class RayTransport:
@@ -177,4 +247,9 @@ def _packed(blobs: Mapping[str, bytes]) -> tuple[str, tuple[Any, ...]]:
 def remote_gateway(settings: Settings) -> Gateway:
     """Return the way into the cluster that this process is connected to."""
     transport = RayTransport()
-    return Gateway(RemoteMaster(transport, settings), RemoteStorage(transport, settings), settings)
+    return Gateway(
+        RemoteMaster(transport, settings),
+        RemoteStorage(transport, settings),
+        RemoteWorkers(transport, settings),
+        settings,
+    )

@@ -9,20 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import platform
 import random
-from collections.abc import Awaitable, Callable, Sequence
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from imgray.actors.jobs import Jobs
 from imgray.actors.runner import Supervisor
 from imgray.crash import crash_point
 from imgray.errors import InputLostError, PassingError
-from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Release, Reply, WorkerInfo
+from imgray.extensions import catalogue_of
+from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, OutputPart, Release, Reply
 from imgray.ports import MasterPort, StoragePort
+from imgray.process import memory_of
 from imgray.retry import Backoff
 from imgray.runner import Result, Run
 from imgray.settings import Settings
-from imgray.task import BlobSource, Failure, TaskSpec
+from imgray.target import WorkerInfo, worker_id
+from imgray.task import BlobSource, Failure, TaskSpec, transcript_key
+from imgray.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +78,16 @@ class _Held:
     spec: TaskSpec
     finished: bool = False
 
+    @property
+    def waits_or_runs(self) -> bool:
+        """True when it is an image that the runner has still to do with."""
+        return not self.finished and not self.spec.is_command
+
 
 class Worker:
-    """Runs attempts, one at a time.
+    """Runs attempts on images one at a time, and beside them commands.
 
-    Owns: its runner, and the outcomes that the Master has not confirmed.
+    Owns: its runner, its programs, and the outcomes that the Master has not confirmed.
     Guarantees: outputs are stored before their ack is sent; every outcome is reported until it is confirmed.
     Lost on death: the attempts it held, which the Master gives to others.
     """
@@ -91,6 +105,7 @@ class Worker:
         self._storage = storage
         self._settings = settings
         self._runner = make_runner(settings, self._runner_ready, self._finished)
+        self._jobs = Jobs(settings)
         self._held: dict[int, _Held] = {}  # by token, in order of grant
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
@@ -102,6 +117,7 @@ class Worker:
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
         self._storage_away = False
+        self._draining = False
         self._group = asyncio.TaskGroup()
         self._rng = random.Random()  # noqa: S311  # jitter
 
@@ -111,12 +127,14 @@ class Worker:
         return self._runner.pid
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled, or drained: then everything has been given back or reported, and the Master knows."""
         try:
             async with self._group:
-                self._group.create_task(self._runner.run())
-                self._group.create_task(self._store())
-                self._group.create_task(self._pull())
+                loops = [self._group.create_task(loop) for loop in (self._runner.run(), self._store())]
+                await self._pull()
+                await self._deregister()
+                for loop in loops:
+                    loop.cancel()
         except Exception:
             log.exception("action=crash worker=%s", self.info.id)
             raise
@@ -126,7 +144,7 @@ class Worker:
     async def _pull(self) -> None:
         """Keep a call to the Master open; when there is something to report, make the next one, which ends it."""
         failures = 0
-        while True:
+        while not self._drained:
             if not self._registered:
                 failures = await self._paced(self._register(), failures)
                 continue
@@ -140,6 +158,26 @@ class Worker:
             await asyncio.wait({call, report}, return_when=asyncio.FIRST_COMPLETED)
             report.cancel()
             failures = call.result() if call.done() else 0
+
+    async def _deregister(self) -> None:
+        failures = 1
+        while failures:
+            failures = await self._paced(self._master.deregister(self.info.id), failures)
+
+    @property
+    def _drained(self) -> bool:
+        return self._draining and not self._held
+
+    def drain(self) -> None:
+        """Take nothing new, finish what runs, give back the rest, and end."""
+        if self._draining:
+            return
+        log.info("action=drain worker=%s", self.info.id)
+        self._draining = True
+        for token in [token for token, held in self._held.items() if held.waits_or_runs][1:]:
+            self._runner.drop(token)
+        asyncio.get_running_loop().call_later(self._settings.drain_s, self._jobs.drain)
+        self._to_report.set()
 
     async def _paced(self, call: Awaitable[None], failures: int) -> int:
         """Make a call, and wait a little when the Master is away; return how many calls in a row have failed."""
@@ -165,6 +203,9 @@ class Worker:
             held=tuple(self._held),
             outcomes=outcomes,
             want=self._want(),
+            want_commands=0 if self._draining or self._storage_away else self._jobs.free,
+            memory_bytes=memory_of(os.getpid(), self._runner.pid),
+            draining=self._draining,
         )
         self._take(await self._master.exchange(request), outcomes)
 
@@ -180,12 +221,23 @@ class Worker:
         for token in reply.void:
             if self._held.pop(token, None):
                 self._runner.drop(token)
-        new = [grant for grant in reply.grants if grant.token > self._newest]  # a grant may come twice
-        if new:
-            self._newest = new[-1].token
-            self._held |= {grant.token: _Held(grant.spec) for grant in new}
-            self._hungry.clear()
-            self._group.create_task(self._begin(new))
+                self._jobs.stop(token)
+        if reply.drain:
+            self.drain()
+        self._receive([grant for grant in reply.grants if grant.token > self._newest])  # a grant may come twice
+
+    def _receive(self, new: Sequence[Grant]) -> None:
+        if not new:
+            return
+        self._newest = new[-1].token
+        self._held |= {grant.token: _Held(grant.spec) for grant in new}
+        self._hungry.clear()
+        images = [grant for grant in new if not grant.spec.is_command]
+        if images:
+            self._group.create_task(self._begin(images))
+        for grant in new:
+            if grant.spec.is_command:
+                self._group.create_task(self._command(grant))
 
     async def _discard(self, keys: Sequence[str]) -> None:
         """Delete outputs that were stored for a lease that is lost; if this fails, they are merely in the way."""
@@ -194,7 +246,7 @@ class Worker:
 
     def _want(self) -> int:
         """Say how many more tasks can be done here: none while the runner or Storage is away."""
-        able = self._runner.ready and not self._storage_away
+        able = self._runner.ready and not self._storage_away and not self._draining
         return max(self._capacity() - self._unfinished(), 0) if able else 0
 
     def _runner_ready(self) -> None:
@@ -208,7 +260,26 @@ class Worker:
         return min(max(fitting, _FIRST_CAPACITY), self._settings.max_batch)
 
     def _unfinished(self) -> int:
-        return sum(not held.finished for held in self._held.values())
+        return sum(held.waits_or_runs for held in self._held.values())
+
+    # Running programs
+
+    async def _command(self, grant: Grant) -> None:
+        """Run a program, store what it wrote, and report."""
+        if self._draining:
+            self._finished(Result(grant.token, 0.0, unstarted=True))
+            return
+        started = time.monotonic()
+        failure, transcript = await self._jobs.run(grant.spec, grant.token)
+        key = transcript_key(grant.spec.id, grant.token)
+        await self._from_storage(lambda: self._storage.put({key: transcript}))
+        self._jobs.forget(grant.token)
+        self._finished(Result(grant.token, time.monotonic() - started, failure=failure))
+        self._to_report.set()  # a slot is free
+
+    async def output(self, token: int, offset: int, wait_s: float) -> OutputPart | None:
+        """See `WorkersPort.output`."""
+        return await self._jobs.output(token, offset, min(wait_s, self._settings.longest_park_s))
 
     # Making attempts
 
@@ -221,6 +292,9 @@ class Worker:
             )
             for grant in grants:
                 if grant.token not in self._held:  # cancelled meanwhile
+                    continue
+                if self._draining:
+                    self._finished(Result(grant.token, 0.0, unstarted=True))
                     continue
                 source = grant.spec.source
                 data = blobs[source.key] if isinstance(source, BlobSource) else None
@@ -286,14 +360,32 @@ class Worker:
         for result in results:
             held = self._held.get(result.token)
             if held is not None:
-                self._outcomes[result.token] = _outcome(held.spec.id, result)
+                self._outcomes[result.token] = _outcome(held.spec, result)
             elif keys := [product.output.key for product in result.products if product.output.key]:
                 self._group.create_task(self._discard(keys))  # cancelled, or given to another, while they were stored
 
 
-def _outcome(task_id: str, result: Result) -> Outcome:
-    if result.unstarted:
-        return Release(task_id, result.token)
+def info_of(name: str, node: str, settings: Settings, labels: Mapping[str, str]) -> WorkerInfo:
+    """Describe this process as a worker."""
+    return WorkerInfo(
+        id=worker_id(name, secrets.token_hex(4)),
+        name=name,
+        node=node,
+        host=platform.node(),
+        pid=os.getpid(),
+        version=__version__,
+        cores=os.cpu_count() or 1,
+        labels=tuple(sorted(labels.items())),
+        operations=tuple(sorted(catalogue_of(settings).operations)),
+        commands=tuple(sorted(settings.jobs)),
+    )
+
+
+def _outcome(spec: TaskSpec, result: Result) -> Outcome:
+    dropped = not (result.products or result.failure or spec.is_command)
+    if result.unstarted or dropped:
+        return Release(spec.id, result.token)
     if result.failure is not None:
-        return Nack(task_id, result.token, result.failure, alone=result.died)
-    return Ack(task_id, result.token, tuple(product.output for product in result.products))
+        return Nack(spec.id, result.token, result.failure, alone=result.died)
+    outputs = tuple(product.output for product in result.products)
+    return Ack(spec.id, result.token, outputs, result.elapsed_s)

@@ -9,9 +9,12 @@ import click
 from imgray.cli.dead import dead
 from imgray.cli.doctor import doctor
 from imgray.cli.info import operations, samples
+from imgray.cli.jobs import cancel, commands, output, start
+from imgray.cli.keys import keys
 from imgray.cli.run import run
 from imgray.cli.serve import serve, status, stop
 from imgray.cli.show import show
+from imgray.cli.workers import scale, workers
 from imgray.errors import ImgrayError
 from imgray.version import __version__
 
@@ -33,7 +36,13 @@ def cli() -> None:
     """Gather the commands."""
 
 
-for command in (run, serve, status, stop, show, dead, doctor, operations, samples):
+_COMMANDS: tuple[click.Command, ...] = (
+    *(run, operations, samples),
+    *(serve, status, stop, workers, scale),
+    *(commands, start, output, show, cancel, dead),
+    *(doctor, keys),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 

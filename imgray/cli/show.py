@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from imgray.cli.http import ask, asks_service
-from imgray.cli.tables import moment, new_table, print_table, shown
+from imgray.cli.tables import NODE_LETTERS, moment, new_table, print_table, shown
 
 
 @click.command()
@@ -38,13 +38,15 @@ def _facts(task: dict[str, Any]) -> Table:
     table.add_row("state", task["state"])
     if task["error"]:
         table.add_row("error", shown(f"{task['error']['code']}: {task['error']['message']}"))
-    for name in ("label", "tenant"):
+    for name in ("command", "path", "label", "tenant", "worker"):
         if task[name]:
             table.add_row(name, shown(task[name]))
     table.add_row("priority", str(task["priority"]))
     for name, key in (("submitted", "submitted_at"), ("deadline", "expires_at"), ("finished", "finished_at")):
         if task[key]:
             table.add_row(name, moment(task[key]))
+    if task["target"]:
+        table.add_row("meant for", shown(_target(task["target"])))
     for output in task["outputs"]:
         table.add_row(f"output {output['name']}", shown(output["pipeline"] or "as it is"))
         if output["format"]:
@@ -53,7 +55,9 @@ def _facts(task: dict[str, Any]) -> Table:
     return table
 
 
-_NODE = 8  # characters of a node's id, which tell it from the others
+def _target(target: dict[str, Any]) -> str:
+    labels = [f"label {name}={value}" for name, value in target["labels"].items()]
+    return ", ".join([*(f"{kind} {target[kind]}" for kind in ("worker", "node") if target[kind]), *labels])
 
 
 def _story(history: list[dict[str, Any]]) -> Table:
@@ -64,7 +68,7 @@ def _story(history: list[dict[str, Any]]) -> Table:
         table.add_row(
             str(attempt["number"]),
             shown(attempt["worker"]),
-            shown(attempt["node"][:_NODE]),
+            shown(attempt["node"][:NODE_LETTERS]),
             moment(attempt["leased_at"]),
             f"{took.total_seconds():.2f} s",
             attempt["ending"],

@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+NODE_LETTERS = 8
+"""Characters of a node's id, which tell it from the others."""
+
 _WIDE = 1000  # columns of a file or a pipe, where nothing need be folded
 
 

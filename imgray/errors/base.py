@@ -105,7 +105,10 @@ class PathNotAllowedError(SourceError):
     """The path lies outside the folders that the operator named."""
 
     status = 403
-    sentence = "'{0}' lies outside the folders that workers may use (setting file_roots)."
+    sentence = "'{0}' lies outside the folders that workers may use (setting {1})."
+
+    def __init__(self, path: str, setting: str = "file_roots") -> None:
+        super().__init__(path, setting)
 
 
 class SourceUnreadableError(SourceError):
@@ -225,6 +228,11 @@ class PassingError(ImgrayError):
     status = 503
     passing = True
 
+    @property
+    def retry_after_s(self) -> int:
+        """In how many seconds it is worth trying again."""
+        return 1
+
 
 class QueueFullError(PassingError):
     """Admission control: ``max_live_tasks`` or ``max_live_bytes`` are waiting or running."""
@@ -290,12 +298,6 @@ class BadSettingError(SetupError):
     """A setting, or an option of the command line, has no valid value."""
 
     sentence = "IMGRAY_{0}: {1}."
-
-
-class NotLoopbackError(SetupError):
-    """Refusing to listen beyond this machine, because callers are not authenticated."""
-
-    sentence = "imgray does not listen on '{0}': its callers are not authenticated. Use 127.0.0.1 and an SSH tunnel."
 
 
 class ServiceError(SetupError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,24 +14,25 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 from imgray.errors import (
     ImgrayError,
-    MasterUnavailableError,
     MethodNotAllowedError,
-    NoWorkerError,
     RequestError,
     RouteNotFoundError,
     TaskError,
+    UnauthenticatedError,
 )
-from imgray.frontend import ancestors, dead_letters, metrics, submissions, tasks
+from imgray.frontend import ancestors, dead_letters, jobs, metrics, scheduler, submissions, tasks, workers
+from imgray.frontend.access import Authentication
 from imgray.frontend.dependencies import GatewayDep, check_host, retry_after
+from imgray.frontend.limits import Limits
+from imgray.frontend.readiness import check_ready
 from imgray.frontend.schema import ErrorJson
 from imgray.frontend.uploads import BodyLimit
 from imgray.gateway import Gateway
+from imgray.keys import Authenticator
 from imgray.settings import Settings
 from imgray.version import __version__
 
 log = logging.getLogger(__name__)
-
-READY_TIMEOUT_S = 2.0
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -43,12 +43,13 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
+def create_app(settings: Settings, connect: Callable[[], Gateway], limits: Limits | None = None) -> FastAPI:
     """Make the application.
 
     Args:
         settings: the service's settings.
         connect: called once, in the event loop that serves, to get the way into the cluster.
+        limits: those that it shares with others who take submissions.
     """
 
     @asynccontextmanager
@@ -63,13 +64,14 @@ def create_app(settings: Settings, connect: Callable[[], Gateway]) -> FastAPI:
         docs_url=None,  # our own page below: the usual ones load their scripts from other hosts
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(check_host)],
+        dependencies=[] if settings.keys else [Depends(check_host)],  # no browser sends a key by itself
         responses={"4XX": {"model": ErrorJson}, "5XX": {"model": ErrorJson}},
     )
+    app.state.limits = limits or Limits(settings.keys)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Authentication, authenticator=Authenticator(settings.keys), render=_render)
     _add_pages(app)
-    app.include_router(ancestors.router)
-    for routes in (submissions, tasks, dead_letters, metrics):
+    for routes in (ancestors, scheduler, submissions, tasks, dead_letters, jobs, workers, metrics):
         app.include_router(routes.router)
     _add_health(app)
     _add_error_handlers(app)
@@ -99,13 +101,7 @@ def _add_health(app: FastAPI) -> None:
     @app.get("/readyz", tags=["service"], response_class=PlainTextResponse)
     async def readyz(gateway: GatewayDep) -> str:
         """Say whether tasks can be accepted and worked on: the Master answers and has a worker."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                workers = await gateway.master.workers()
-        except TimeoutError:
-            raise MasterUnavailableError from None
-        if not workers:
-            raise NoWorkerError
+        await check_ready(gateway)
         return "ready"
 
 
@@ -140,4 +136,6 @@ def _render(error: ImgrayError, headers: Mapping[str, str] | None = None) -> Res
         message=str(error).encode(errors="replace").decode(),
         task_id=error.task_id if isinstance(error, TaskError) else None,
     )
-    return JSONResponse(body.model_dump(exclude_none=True), error.status, {**(headers or {}), **retry_after(error)})
+    challenge = {"WWW-Authenticate": "Bearer"} if isinstance(error, UnauthenticatedError) else {}
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, error.status, {**(headers or {}), **retry_after(error), **challenge})

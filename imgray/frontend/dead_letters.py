@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from imgray.errors import RequestError
+from imgray.frontend.access import needs
 from imgray.frontend.dependencies import (
     CodeFilter,
     GatewayDep,
@@ -18,6 +19,7 @@ from imgray.frontend.dependencies import (
 )
 from imgray.frontend.schema import AttemptJson, TaskJson
 from imgray.gateway import MAX_HANDLED, Handled, Letters
+from imgray.keys import Scope
 from imgray.task import Task
 
 
@@ -89,8 +91,10 @@ class HandledJson(BaseModel):
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
+_OPERATES = [needs(Scope.OPERATE)]
 
-@router.get("")
+
+@router.get("", dependencies=[needs(Scope.READ)])
 async def list_dead_letters(
     gateway: GatewayDep, part: PartDep, tenant: TenantFilter = None, code: CodeFilter = ""
 ) -> DeadLetterPage:
@@ -102,7 +106,7 @@ async def list_dead_letters(
     )
 
 
-@router.post("/redrive")
+@router.post("/redrive", dependencies=_OPERATES)
 async def redrive_dead_letters(which: WhichJson, gateway: GatewayDep) -> HandledJson:
     """Put dead letters back in the queue, with all their attempts before them, up to 1000 in one call.
 
@@ -111,7 +115,7 @@ async def redrive_dead_letters(which: WhichJson, gateway: GatewayDep) -> Handled
     return HandledJson.of(await gateway.redrive_letters(which.letters()))
 
 
-@router.post("/purge")
+@router.post("/purge", dependencies=_OPERATES)
 async def purge_dead_letters(which: WhichJson, gateway: GatewayDep) -> HandledJson:
     """Remove dead letters and their images for good, up to 1000 in one call. Repeat it while `more` is true."""
     return HandledJson.of(await gateway.purge_letters(which.letters()))

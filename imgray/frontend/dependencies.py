@@ -12,8 +12,6 @@ from imgray.errors import HostNotAllowedError, ImgrayError, PassingError, Reques
 from imgray.gateway import Gateway
 from imgray.settings import is_loopback
 
-RETRY_AFTER_S = 1
-
 MAX_PAGE = 1000
 DEFAULT_PAGE = 50
 
@@ -76,7 +74,7 @@ def cursor_of(position: int | None) -> str | None:
 
 def retry_after(error: ImgrayError) -> dict[str, str]:
     """Return the header that says when to try again, if that may help."""
-    return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, PassingError) else {}
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, PassingError) else {}
 
 
 GatewayDep = Annotated[Gateway, Depends(gateway_of)]

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 
+import ray
 from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import ActorUnavailableError
 from ray.serve import Application
+from ray.serve.context import _get_global_client
 
 from imgray.actors.cluster import start_actors
 from imgray.actors.remote import remote_gateway
+from imgray.credentials import GRPC, HTTP, server_context
+from imgray.edge import edge
+from imgray.errors import ServiceError
 from imgray.frontend.app import create_app
+from imgray.frontend.grpc.servicer import REGISTRATIONS, Servicer
+from imgray.frontend.limits import Limits
+from imgray.keys import Key
 from imgray.retry import Backoff
-from imgray.settings import Settings
+from imgray.settings import Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +37,7 @@ _MAX_ONGOING_REQUESTS = 1000  # a request mostly waits; bodies are bounded by ma
 _HEALTH_CHECK_S = 5.0
 _LOST_CALLS = 10  # in a row, until Ray is not believed to get over it
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
+_LOOPBACK = "127.0.0.1"
 
 
 def build_application(settings: Settings) -> Application:
@@ -35,7 +46,13 @@ def build_application(settings: Settings) -> Application:
 
     def build_app() -> FastAPI:
         start_actors(settings)
-        return create_app(settings, lambda: remote_gateway(settings))
+        return create_app(settings, lambda: remote_gateway(settings), _limits(settings.keys))
+
+    class Frontend(Servicer):
+        """Answers gRPC by its methods, and HTTP by the application."""
+
+        def __init__(self) -> None:
+            super().__init__(settings, lambda: remote_gateway(settings), _limits(settings.keys))
 
     deployment = serve.deployment(
         name="Frontend",
@@ -44,21 +61,92 @@ def build_application(settings: Settings) -> Application:
         health_check_period_s=_HEALTH_CHECK_S,
         ray_actor_options={"num_cpus": 0},  # every core is for the workers
     )
-    return deployment(serve.ingress(build_app)()).bind()
+    return deployment(serve.ingress(build_app)(Frontend)).bind()
+
+
+@lru_cache
+def _limits(keys: tuple[Key, ...]) -> Limits:
+    """Return the limits of this replica, which HTTP and gRPC share."""
+    return Limits(keys)
 
 
 @contextmanager
 def deployed(settings: Settings) -> Iterator[str]:
-    """Have the Frontend deployed for as long as the ``with`` block lasts; give its address."""
+    """Have the Frontend deployed for as long as the ``with`` block lasts; give its address on this machine.
+
+    Raises:
+        ServiceError: nobody can listen on the address, or a Serve that ran before listens elsewhere, or in clear.
+    """
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    options = {"host": settings.host, "port": settings.port}
-    _insist(lambda: serve.start(proxy_location="HeadOnly", http_options=options))
+    tls = settings.tls_cert is not None  # then the edge has the address, and Serve another, on loopback
+    host, port = (_LOOPBACK, _free_port()) if tls else (settings.host, settings.port)
+    grpc_port = _free_port() if tls else settings.grpc_port
+    grpc = {"port": grpc_port, "grpc_servicer_functions": list(REGISTRATIONS)} if settings.grpc_port else None
+    http = {"host": host, "port": port}
+    _insist(lambda: serve.start(proxy_location="HeadOnly", http_options=http, grpc_options=grpc))
+    _check_address(settings)
     _insist(lambda: serve.run(build_application(settings), name=APP_NAME))
-    try:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield f"http://{host}:{settings.port}"
-    finally:
-        _insist(lambda: serve.delete(APP_NAME))
+    with ExitStack() as stack:
+        stack.callback(lambda: _insist(lambda: serve.delete(APP_NAME)))
+        if tls:
+            _begin_edges(stack, settings)
+        named = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # compared
+        yield f"http{'s' if tls else ''}://{f'[{named}]' if ':' in named else named}:{settings.port}"
+
+
+def _check_address(settings: Settings) -> None:
+    """See that Serve listens as it has to: it may run since before us, and then as it was told then.
+
+    Raises:
+        ServiceError: it does not.
+    """
+    there = _get_global_client().http_config
+    if settings.tls_cert is None:
+        right = (there.host, there.port) == (settings.host, settings.port)
+    else:
+        right = is_loopback(there.host)  # nobody comes by the edge
+    if not right:
+        raise ServiceError(
+            f"Serve runs on this cluster already, and listens on {there.host}:{there.port}. End it first, with"
+            " `serve shutdown`."
+        )
+    if settings.grpc_port and settings.tls_cert is None and _grpc_port() != settings.grpc_port:
+        raise ServiceError(
+            f"Serve runs on this cluster already, with gRPC on port {_grpc_port()}: use that (--grpc-port)."
+        )
+
+
+def _begin_edges(stack: ExitStack, settings: Settings) -> None:
+    """End TLS in front of Serve, for HTTP and gRPC, wherever that listens."""
+    inner = [(settings.port, _get_global_client().http_config.port, HTTP)]
+    if settings.grpc_port:
+        inner.append((settings.grpc_port, _grpc_port(), GRPC))
+    for port, inner_port, protocol in inner:
+        if (context := server_context(settings, protocol)) is not None:
+            stack.enter_context(edge(context, settings.host, port, inner_port))
+
+
+def _grpc_port() -> int:
+    """Return the port of Serve's gRPC; a Serve that ran before us has the one that it was told then.
+
+    Raises:
+        ServiceError: it was told of none.
+    """
+    controller = _get_global_client()._controller  # noqa: SLF001  # there is no other way to ask
+    options = ray.get(controller.get_grpc_config.remote())
+    if not set(REGISTRATIONS) <= set(options.grpc_servicer_functions):
+        raise ServiceError(
+            "Serve runs on this cluster already, without imgray's gRPC. End it first, with `serve shutdown`."
+        )
+    port: int = options.port
+    return port
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _insist(call: Callable[[], object]) -> None:

@@ -16,7 +16,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
+from imgray.frontend.access import needs
 from imgray.frontend.dependencies import GatewayDep
+from imgray.keys import Scope
 from imgray.messages import Statistics
 from imgray.task import Event, State
 
@@ -95,7 +97,7 @@ class Books(Collector):
         return (metric.family(self._statistics) for metric in METRICS)
 
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs(Scope.READ)])
 
 
 @router.get(

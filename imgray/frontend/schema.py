@@ -7,8 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from imgray.messages import WorkerView
-from imgray.task import Event, Failure, Output, State, Task
+from imgray.gateway import MAX_LABEL, MAX_PRIORITY, MAX_TENANT
+from imgray.jobs import JobRequest
+from imgray.messages import PoolView, WorkerState, WorkerView
+from imgray.moment import parse_moment
+from imgray.programs import JobProgram
+from imgray.target import ANYWHERE, Target
+from imgray.task import CommandSource, Event, Failure, Output, State, Task
 
 
 class ErrorJson(BaseModel):
@@ -33,6 +38,23 @@ class OutputJson(BaseModel):
     sha256: str | None = None
 
 
+class TargetJson(BaseModel):
+    """Which workers may take a task: those that meet every condition given."""
+
+    worker: str = Field(default="", description="An id, for this one process, or a name, for whoever has it.")
+    node: str = Field(default="", description="The id of a node.")
+    labels: dict[str, str] = Field(default={}, description="Labels that the worker's Ray node has.")
+
+    @classmethod
+    def of(cls, target: Target) -> TargetJson:
+        """Show a target."""
+        return cls(worker=target.worker, node=target.node, labels=dict(target.labels))
+
+    def target(self) -> Target:
+        """Say it in the table's terms."""
+        return Target(self.worker, self.node, tuple(sorted(self.labels.items())))
+
+
 class TaskJson(BaseModel):
     """A task."""
 
@@ -47,11 +69,16 @@ class TaskJson(BaseModel):
     finished_at: datetime | None
     error: ErrorJson | None = Field(description="Why the task, or its latest attempt, failed.")
     outputs: list[OutputJson]
+    command: str | None = Field(description="The command that it runs, if it is no image; see `/v1/tasks/{id}/output`.")
+    path: str | None = Field(description="The path that the command is given.")
+    worker: str | None = Field(description="The worker that has it now.")
+    target: TargetJson | None = Field(description="Which workers may take it; null: any.")
 
     @classmethod
     def of(cls, task: Task) -> TaskJson:
         """Show a task."""
         done = {output.name: output for output in task.outputs}
+        source = task.spec.source
         return cls(
             id=task.id,
             state=task.state,
@@ -66,6 +93,10 @@ class TaskJson(BaseModel):
             outputs=[
                 _output(task.id, wanted.name, wanted.pipeline, done.get(wanted.name)) for wanted in task.spec.outputs
             ],
+            command=source.command if isinstance(source, CommandSource) else None,
+            path=source.path if isinstance(source, CommandSource) else None,
+            worker=task.lease.worker if task.lease else None,
+            target=TargetJson.of(task.spec.target) if task.spec.target != ANYWHERE else None,
         )
 
 
@@ -130,19 +161,27 @@ class TaskPage(BaseModel):
 
 
 class WorkerJson(BaseModel):
-    """A registered worker."""
+    """A worker."""
 
     id: str
     name: str
+    state: WorkerState
     node: str
     host: str
     pid: int
+    cores: int = Field(description="Of its node.")
     version: str
+    labels: dict[str, str] = Field(description="Those of its Ray node.")
+    operations: list[str]
+    commands: list[str]
     registered_at: datetime
     last_seen_at: datetime
     leased: int = Field(description="Tasks that it holds now.")
+    running: list[str] = Field(description="Those of them that it runs now.")
     succeeded: int
     failed: int
+    images_per_s: float = Field(description="Of the last half minute.")
+    memory_bytes: int = Field(description="Of its two processes.")
 
     @classmethod
     def of(cls, view: WorkerView) -> WorkerJson:
@@ -150,15 +189,119 @@ class WorkerJson(BaseModel):
         return cls(
             id=view.info.id,
             name=view.info.name,
+            state=view.state,
             node=view.info.node,
             host=view.info.host,
             pid=view.info.pid,
+            cores=view.info.cores,
             version=view.info.version,
+            labels=dict(view.info.labels),
+            operations=list(view.info.operations),
+            commands=list(view.info.commands),
             registered_at=_utc(view.registered_at),
             last_seen_at=_utc(view.last_seen_at),
             leased=view.leased,
+            running=list(view.running),
             succeeded=view.succeeded,
             failed=view.failed,
+            images_per_s=round(view.images_per_s, 2),
+            memory_bytes=view.memory_bytes,
+        )
+
+
+class PoolRequest(BaseModel):
+    """How large the pool is to be."""
+
+    minimum: int | None = Field(default=None, ge=0, le=10_000)
+    maximum: int | None = Field(default=None, ge=0, le=10_000, description="Up to here it grows with the load.")
+    per_core: bool = Field(default=False, description="As many as the cluster has cores, now and when that changes.")
+
+
+class PoolJson(BaseModel):
+    """The pool of workers."""
+
+    per_core: bool
+    minimum: int | None
+    maximum: int | None
+    wanted: int = Field(description="How many workers there should be, by its bounds and the load.")
+    started: int = Field(description="How many have been started; they may still wait for room in the cluster.")
+    active: int = Field(description="How many take tasks.")
+    waiting: int = Field(description="Tasks that wait.")
+    waiting_pixels: int
+    waiting_s: float = Field(description="Since when the next of them waits.")
+    pixels_per_s: float = Field(description="What one worker does while it works, as measured.")
+
+    @classmethod
+    def of(cls, view: PoolView) -> PoolJson:
+        """Show the pool."""
+        bounds = None if view.bounds.follows_cores else view.bounds
+        return cls(
+            per_core=bounds is None,
+            minimum=bounds and bounds.minimum,
+            maximum=bounds and bounds.maximum,
+            wanted=view.wanted,
+            started=view.started,
+            active=view.active,
+            waiting=view.waiting,
+            waiting_pixels=view.waiting_pixels,
+            waiting_s=round(view.waiting_s, 1),
+            pixels_per_s=round(view.pixels_per_s),
+        )
+
+
+class CommandJson(BaseModel):
+    """A command that the operator allows."""
+
+    name: str
+    summary: str
+    takes_path: bool
+    arguments: dict[str, Any] = Field(description="The rule of each argument.")
+    timeout_s: float
+
+    @classmethod
+    def of(cls, name: str, program: JobProgram) -> CommandJson:
+        """Show a command."""
+        return cls(
+            name=name,
+            summary=program.summary,
+            takes_path=bool(program.folders),
+            arguments={argument: rule.model_dump() for argument, rule in program.arguments.items()},
+            timeout_s=program.timeout_s,
+        )
+
+
+class JobJson(BaseModel):
+    """A command to run, and where."""
+
+    command: str
+    path: str = ""
+    arguments: dict[str, str] = {}
+    target: TargetJson = TargetJson()
+    wait_for_worker: bool = Field(
+        default=False, description="Accept it though no worker can take it yet; needs `expires_at`."
+    )
+    label: str = Field(default="", max_length=MAX_LABEL)
+    tenant: str = Field(default="", max_length=MAX_TENANT)
+    priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
+    expires_at: str = Field(default="", description="ISO 8601 with an offset, or seconds since the epoch.")
+
+    def request(self, owner: str) -> JobRequest:
+        """Say it in the gateway's terms.
+
+        Raises:
+            RequestError: something in it cannot be understood.
+        """
+        return JobRequest(
+            self.command,
+            self.path,
+            self.arguments,
+            target=self.target.target(),
+            waits=self.wait_for_worker,
+            label=self.label,
+            tenant=self.tenant,
+            priority=self.priority,
+            expires_at=parse_moment(self.expires_at) if self.expires_at else None,
+            owner=owner,
         )
 
 

@@ -14,13 +14,17 @@ from starlette.responses import Response
 from imgray.catalogue import Catalogue
 from imgray.errors import RequestError
 from imgray.frontend.accept import accepted_formats
+from imgray.frontend.access import SUBMITS, CallerDep
 from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
 from imgray.gateway import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_OUTPUTS, MAX_PRIORITY, MAX_TENANT, Submission
 from imgray.moment import parse_moment
 from imgray.pipeline import Pipeline
+from imgray.target import Target
 from imgray.task import DEFAULT_OUTPUT
+
+_REPEATED = frozenset({"output", "node_label"})
 
 ACCEPTED = 202
 ACCEPTED_BEFORE = 200
@@ -50,6 +54,14 @@ class Options(BaseModel):
         description="When the result is no longer wanted, in ISO 8601 with an offset or in seconds since the epoch."
         " A task that has not finished by then fails with `deadline_passed`.",
     )
+    worker: str = Field(default="", description="Only this worker may take it: by id this one process, or by name.")
+    node: str = Field(default="", description="Only workers on this node may take it.")
+    node_label: list[str] = Field(
+        default=[], description="Only workers on nodes with this label may take it, as in `gpu=true`. May be repeated."
+    )
+    wait_for_worker: bool = Field(
+        default=False, description="Accept it though no worker can take it yet; needs `expires_at`."
+    )
     deduplicate: bool = Field(
         default=False,
         description="Without an `Idempotency-Key`, take the image's content and the pipeline for one: the same image"
@@ -63,7 +75,7 @@ class Options(BaseModel):
             RequestValidationError: one has no valid value.
         """
         given: dict[str, object] = {
-            name: values if name == "output" else values[-1]
+            name: values if name in _REPEATED else values[-1]
             for name, values in fields.items()
             if any(values) and name in Options.model_fields
         }
@@ -93,7 +105,16 @@ class Options(BaseModel):
             expires_at=parse_moment(self.expires_at) if self.expires_at else None,
             idempotency_key=idempotency_key,
             deduplicate=self.deduplicate,
+            target=self._target(),
+            waits=self.wait_for_worker,
         )
+
+    def _target(self) -> Target:
+        for text in self.node_label:
+            if "=" not in text:
+                raise RequestError(f"node_label={text}: write it as NAME=VALUE.")
+        labels = sorted(text.partition("=")[::2] for text in self.node_label)
+        return Target(self.worker, self.node, tuple(labels))
 
     def _outputs(self, catalogue: Catalogue) -> dict[str, Pipeline]:
         """Return the pipelines by the names of their outputs."""
@@ -133,6 +154,7 @@ router = APIRouter(prefix="/v1")
     "/tasks",
     status_code=ACCEPTED,
     tags=["tasks"],
+    dependencies=SUBMITS,
     openapi_extra=_IMAGE_BODY,
     responses={ACCEPTED_BEFORE: {"model": TaskJson, "description": "The earlier task with this idempotency key."}},
 )
@@ -140,6 +162,7 @@ async def submit_task(
     request: Request,
     response: Response,
     gateway: GatewayDep,
+    caller: CallerDep,
     options: Annotated[Options, Query()],
     *,
     idempotency_key: Annotated[
@@ -168,7 +191,7 @@ async def submit_task(
     else:
         data, name = await read_raw(request), ""
     info = await check_image(data, gateway.settings, list(asked.outputs.values()))
-    submission = replace(asked, data=data, pixels=info.pixels, label=asked.label or name)
+    submission = replace(asked, data=data, pixels=info.pixels, label=asked.label or name, owner=caller.name)
     (task,) = await gateway.submit([submission])
     response.status_code = ACCEPTED if task.id == submission.task_id else ACCEPTED_BEFORE
     response.headers["Location"] = f"/v1/tasks/{task.id}"

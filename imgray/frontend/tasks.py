@@ -10,15 +10,20 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from imgray.codec import RESULTS
+from imgray.frontend.access import needs
 from imgray.frontend.dependencies import CodeFilter, GatewayDep, PartDep, TenantFilter, cursor_of
-from imgray.frontend.schema import HistoryJson, OperationJson, StatusJson, TaskJson, TaskPage, WorkerJson
+from imgray.frontend.schema import HistoryJson, OperationJson, StatusJson, TaskJson, TaskPage
+from imgray.keys import Scope
 from imgray.task import Filter, Output, State, Task
 from imgray.version import __version__
 
 router = APIRouter(prefix="/v1")
 
+_READS = [needs(Scope.READ)]
+_OPERATES = [needs(Scope.OPERATE)]
 
-@router.get("/tasks", tags=["tasks"])
+
+@router.get("/tasks", tags=["tasks"], dependencies=_READS)
 async def list_tasks(
     gateway: GatewayDep,
     part: PartDep,
@@ -32,7 +37,7 @@ async def list_tasks(
     return TaskPage(tasks=[TaskJson.of(task) for task in page.tasks], next_cursor=cursor_of(page.before))
 
 
-@router.get("/tasks/{task_id}", tags=["tasks"])
+@router.get("/tasks/{task_id}", tags=["tasks"], dependencies=_READS)
 async def get_task(
     task_id: str,
     gateway: GatewayDep,
@@ -42,34 +47,35 @@ async def get_task(
     return TaskJson.of(await gateway.wait(task_id, wait_s))
 
 
-@router.delete("/tasks/{task_id}", tags=["tasks"])
+@router.delete("/tasks/{task_id}", tags=["tasks"], dependencies=_OPERATES)
 async def cancel_task(task_id: str, gateway: GatewayDep) -> TaskJson:
     """Cancel a task, wherever it is; a finished one stays as it is."""
     return TaskJson.of(await gateway.cancel(task_id))
 
 
-@router.get("/tasks/{task_id}/history", tags=["tasks"])
+@router.get("/tasks/{task_id}/history", tags=["tasks"], dependencies=_READS)
 async def get_history(task_id: str, gateway: GatewayDep) -> HistoryJson:
     """Tell the story of a task: each attempt that has ended, where, when and how."""
     return HistoryJson.of(await gateway.get(task_id))
 
 
-@router.post("/tasks/{task_id}/redrive", tags=["tasks"])
+@router.post("/tasks/{task_id}/redrive", tags=["tasks"], dependencies=_OPERATES)
 async def redrive_task(task_id: str, gateway: GatewayDep) -> TaskJson:
     """Put a failed task back in the queue, with all its attempts before it; any other task stays as it is."""
     return TaskJson.of(await gateway.redrive(task_id))
 
 
-@router.post("/tasks/{task_id}/purge", status_code=204, tags=["tasks"])
+@router.post("/tasks/{task_id}/purge", status_code=204, tags=["tasks"], dependencies=_OPERATES)
 async def purge_task(task_id: str, gateway: GatewayDep) -> None:
     """Remove a finished task, its image and its results for good. One that is gone already is no error."""
     await gateway.purge(task_id)
 
 
-@router.head("/tasks/{task_id}/outputs/{name}", include_in_schema=False)
+@router.head("/tasks/{task_id}/outputs/{name}", include_in_schema=False, dependencies=_READS)
 @router.get(
     "/tasks/{task_id}/outputs/{name}",
     tags=["tasks"],
+    dependencies=_READS,
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, 304: {"description": "You have it already."}},
 )
@@ -85,25 +91,19 @@ async def get_output(task_id: str, name: str, request: Request, gateway: Gateway
     return Response(await gateway.fetch(task_id, output), media_type=output.content_type, headers=headers)
 
 
-@router.get("/operations", tags=["service"])
+@router.get("/operations", tags=["service"], dependencies=_READS)
 async def list_operations(gateway: GatewayDep) -> list[OperationJson]:
     """List the operations with their arguments, those that the operator added too."""
     return [OperationJson(**operation.describe()) for operation in gateway.catalogue.operations.values()]
 
 
-@router.get("/presets", tags=["service"])
+@router.get("/presets", tags=["service"], dependencies=_READS)
 async def list_presets(gateway: GatewayDep) -> dict[str, str]:
     """List the pipelines that the operator named, for `preset:NAME`."""
     return {name: str(pipeline) for name, pipeline in gateway.catalogue.presets.items()}
 
 
-@router.get("/workers", tags=["service"])
-async def list_workers(gateway: GatewayDep) -> list[WorkerJson]:
-    """List the workers."""
-    return [WorkerJson.of(view) for view in await gateway.master.workers()]
-
-
-@router.get("/status", tags=["service"])
+@router.get("/status", tags=["service"], dependencies=_READS)
 async def get_status(gateway: GatewayDep) -> StatusJson:
     """Count tasks and workers."""
     statistics = await gateway.master.statistics()

@@ -21,6 +21,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+BODY_BYTES = "imgray.body_bytes"
+"""Where in a request's scope stands how much of its body was read."""
+
 _MAX_FIELDS = 64
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and small fields around an image in a form
 
@@ -39,15 +42,14 @@ class BodyLimit:
             return
         limit = self._max_body_bytes + _FORM_OVERHEAD_BYTES
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        seen = 0
+        scope[BODY_BYTES] = 0
 
         async def counted() -> Message:
-            nonlocal seen
             if declared.isdigit() and int(declared) > limit:
                 raise BodyTooLargeError(self._max_body_bytes)
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
+            scope[BODY_BYTES] += len(message.get("body", b""))
+            if scope[BODY_BYTES] > limit:
                 raise BodyTooLargeError(self._max_body_bytes)
             return message
 

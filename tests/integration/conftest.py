@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from running import Service, serving
 
+README = Path(__file__).parents[2] / "README.md"
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(tmp_path_factory.mktemp("service")) as running:
+    (jobs,) = re.findall(r"IMGRAY_JOBS='(.*?)'", README.read_text(encoding="utf-8"), re.DOTALL)
+    with serving(tmp_path_factory.mktemp("service"), env={"IMGRAY_JOBS": jobs}) as running:
         yield running
 
 

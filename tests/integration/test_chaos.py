@@ -36,6 +36,7 @@ from imgray.crash import FREEZE
 
 UPLOADS = 200
 DRIVEN = 100
+ZONE = {"zone": "two"}
 LEASE_S = 4.0
 GIVE_UP_S = 150.0
 RPC_FAILURES = {
@@ -135,7 +136,7 @@ class Town:
     def workers(self) -> dict[str, dict[str, Any]]:
         try:
             listed = httpx.get(f"{self.service.url}/v1/workers", timeout=5).json()
-            return {worker["id"]: worker for worker in listed}
+            return {worker["id"]: worker for worker in listed if worker["state"] != "lost"}
         except (httpx.TransportError, ValueError, TypeError, KeyError):
             return {}
 
@@ -152,17 +153,29 @@ def town(folder: Path) -> Iterator[Town]:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
-        second = cluster.add_node(num_cpus=1)
+        second = cluster.add_node(num_cpus=1, labels=ZONE)
         settings = {
             "IMGRAY_ADDRESS": cluster.address,
             "IMGRAY_LEASE_S": str(LEASE_S),
             "IMGRAY_RETRY_BASE_S": "0.1",
             "IMGRAY_MAX_ATTEMPTS": "20",
         }
-        with serving(folder, env=settings, workers=3) as service:
+        with serving(folder, env=settings, workers=0) as service:  # one for each core, as nodes come and go
             yield Town(cluster, second, service)
     finally:
         cluster.shutdown()
+
+
+def check_aim(town: Town) -> None:
+    """Have a task done on the node with a label, and nowhere else."""
+    (label,) = (f"{name}={value}" for name, value in ZONE.items())
+    with httpx.Client(base_url=town.service.url, timeout=60) as http:
+        until(lambda: len(town.workers()) == 3)
+        aimed = http.post("/v1/tasks", params={"pipeline": "swap:rg", "node_label": label}, content=encoded(picture()))
+        assert aimed.status_code == 202, aimed.text
+        assert http.get(aimed.headers["location"], params={"wait_s": 50}).json()["state"] == "succeeded"
+        (attempt,) = http.get(f"{aimed.headers['location']}/history").json()["attempts"]
+        assert attempt["node"] == town.second.node_id
 
 
 def took(condition: Callable[[], bool]) -> float:
@@ -207,7 +220,8 @@ def lose_a_node(town: Town) -> tuple[str, float]:
     kill_everything(raylet)  # a node takes all its processes with it, not only Ray's
     town.cluster.remove_node(town.second, allow_graceful=False)
     noticed = took(lambda: bool(found := town.workers()) and not lost & set(found))
-    town.second = town.cluster.add_node(num_cpus=1)
+    town.second = town.cluster.add_node(num_cpus=1, labels=ZONE)
+    until(lambda: any(view["node"] == town.second.node_id for view in town.workers().values()))
     return f"node with {len(lost)} workers killed: noticed after", noticed
 
 
@@ -242,6 +256,7 @@ def test_nothing_is_lost_or_done_twice_whatever_part_of_a_cluster_dies(
         images[-1].write_bytes(encoded(picture(size=(240, 160), seed=seed)))
     told: list[str] = []
     with town(tmp_path / "data") as place:
+        check_aim(place)
         what, recovered_s = kill_a_worker(place)
         told.append(f"before there is work: {what} {recovered_s:.2f} s")
         load = Load(place.service.url, range(UPLOADS * pytestconfig.getoption("--chaos-rounds")))

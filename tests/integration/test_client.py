@@ -18,9 +18,15 @@ from imgray.errors import RequestError, TaskFailedError, TaskNotFoundError
 from imgray.task import State
 
 
+SHELL = {
+    "run": ["sh", "-c", "echo up; sleep {pause}; echo down >&2"],
+    "arguments": {"pause": {"type": "number", "minimum": 0, "maximum": 600}},
+}
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with imgray.connect(workers=2) as connected:
+    with imgray.connect(workers=2, jobs={"shell": SHELL}) as connected:
         yield connected
 
 
@@ -78,6 +84,17 @@ def test_errors_are_those_of_the_http_interface(client: Client, tmp_path: Path) 
         client.submit(np.zeros((2, 2, 7)))
     with pytest.raises(TimeoutError):
         client.submit(picture(size=(2000, 2000)), "resize:4000/resize:4001").wait(0.001)
+
+
+def test_a_job_is_followed_while_it_runs_and_stopped(client: Client) -> None:
+    worker = client.workers()[0].info.id
+    short = client.start("shell", arguments={"pause": 0.1}, worker=worker)
+    long = client.start("shell", arguments={"pause": 600}, worker=worker)
+    assert [chunk.data for chunk in short.output()] == [b"up\n", b"down\n"]
+    assert next(long.output()).data == b"up\n"
+    assert (long.status().done, client.pool().active) == (False, 2)
+    assert long.stop().status().error_text == "signal: terminated"
+    assert short.wait(60).history[0].worker == worker
 
 
 def test_a_cluster_that_is_there_is_used_and_left_as_it_was(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from frontends import serving_here
 from pictures import picture
 from running import Service
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from imgray.keys import digest_of
 from imgray.samples import draw_samples
 
 pytestmark = pytest.mark.browser
@@ -58,6 +60,11 @@ def wait(browser: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
     return WebDriverWait(browser, SECONDS)
 
 
+def save_screenshot(browser: webdriver.Chrome, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        browser.save_screenshot(str(Path(folder) / name))
+
+
 def cards(browser: webdriver.Chrome, state: str) -> int:
     return len(browser.find_elements(By.CSS_SELECTOR, f"#cards > li.{state}"))
 
@@ -92,9 +99,7 @@ def test_pictures_are_dropped_processed_compared_and_ready_to_download(page: web
     page.execute_script("arguments[0].value = 20; arguments[0].dispatchEvent(new Event('input'))", slider)
     view = page.find_element(By.CSS_SELECTOR, ".view")
     assert "20%" in (view.get_attribute("style") or "")
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.save_screenshot(str(Path(folder) / "page.png"))
+    save_screenshot(page, "page.png")
 
 
 def test_operations_are_chosen_with_their_arguments(page: webdriver.Chrome, tmp_path: Path) -> None:
@@ -122,9 +127,7 @@ def test_facts_are_shown_as_text(page: webdriver.Chrome, tmp_path: Path) -> None
     page.find_element(By.ID, "files").send_keys(str(tmp_path / "a.png"))
     wait(page).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".facts"))
     assert '"width": 64' in page.find_element(By.CSS_SELECTOR, ".facts").text
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.save_screenshot(str(Path(folder) / "facts.png"))
+    save_screenshot(page, "facts.png")
 
 
 def test_a_broken_picture_says_what_is_wrong_with_it(page: webdriver.Chrome, tmp_path: Path) -> None:
@@ -132,6 +135,52 @@ def test_a_broken_picture_says_what_is_wrong_with_it(page: webdriver.Chrome, tmp
     page.find_element(By.ID, "files").send_keys(str(tmp_path / "broken.png"))
     wait(page).until(lambda b: cards(b, "failed") == 1)
     assert "not an image" in page.find_element(By.CSS_SELECTOR, ".failed .state").text
+
+
+def test_a_service_with_keys_asks_for_one_and_sends_it_with_everything(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    key = "imgray_page"
+    keys = [{"name": "page", "sha256": digest_of(key), "scopes": ["submit", "read"]}]
+    picture(size=(64, 48)).save(tmp_path / "a.png")
+    with serving_here(tmp_path / "data", keys=keys) as url:
+        browser.get(url)
+        asked = browser.find_element(By.ID, "access")
+        wait(browser).until(lambda _: asked.is_displayed())
+        save_screenshot(browser, "key.png")
+        field = browser.find_element(By.ID, "key")
+        field.send_keys("imgray_wrong\n")
+        refused = browser.find_element(By.ID, "refused")
+        wait(browser).until(lambda _: refused.is_displayed())
+        assert refused.text.startswith("The key is none of this service's.")
+        browser.find_element(By.ID, "files").send_keys(str(tmp_path / "a.png"))
+        wait(browser).until(lambda b: b.find_element(By.CSS_SELECTOR, "#cards .state").text == "waiting for a key")
+        field.send_keys(f"{key}\n")
+        wait(browser).until(lambda b: cards(b, "succeeded") == 1)
+        assert not asked.is_displayed()
+        wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#operation option"))
+        width = "return document.querySelector('.after').naturalWidth"
+        wait(browser).until(lambda b: b.execute_script(width) == 64)
+        link = browser.find_element(By.CSS_SELECTOR, "a.download").get_attribute("href") or ""
+        assert link.startswith("blob:")
+        save_screenshot(browser, "key-given.png")
+        browser.get(f"{url}/docs")
+        wait(browser).until(lambda b: len(b.find_elements(By.CSS_SELECTOR, "#operations details")) > 4)
+        browser.get(url)  # the tab keeps it
+        wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#operation option"))
+        browser.find_element(By.ID, "forget").click()
+        wait(browser).until(lambda b: b.find_element(By.ID, "access").is_displayed())
+    browser.get_log("browser")  # type: ignore[no-untyped-call]  # the refusals, which no other test has to explain
+
+
+def test_workers_are_shown_as_they_are(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with serving_here(tmp_path) as url:
+        browser.get(url)
+        browser.find_element(By.CSS_SELECTOR, "#workers summary").click()
+        row = wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#workers tbody tr.active"))[0]
+        assert row.text.startswith("worker-1.")
+        assert "active" in row.text
+        save_screenshot(browser, "workers.png")
 
 
 def test_the_reference_lists_routes_and_operations(browser: webdriver.Chrome, service: Service) -> None:

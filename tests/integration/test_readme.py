@@ -80,6 +80,13 @@ def test_the_commands_for_dead_letters(folder: Path, service: Service) -> None:
     assert "imgray_tasks_submitted_total" in said
 
 
+def test_the_commands_for_workers_and_jobs(folder: Path, service: Service) -> None:
+    said = run(["bash", "-eu", "-c", block("imgray workers --once")], folder, IMGRAY_DATA=str(service.data))
+    assert "1\n2\n3\n4\n5\n" in said
+    assert said.count(" active ") == 2
+    assert "always 2" in said
+
+
 def test_the_python_example(folder: Path) -> None:
     said = run([sys.executable, "-c", PYTHON], folder)
     assert said.count("succeeded") == 3

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from imgray.blobs import BlobNotFoundError, BlobStore
 from imgray.errors import JournalError, StorageUnavailableError
 from imgray.journal import Journal
+from imgray.scaling import Bounds
 from imgray.task import Changes, Filter, State, Task
 
 
@@ -77,6 +78,9 @@ class SimJournal(Journal):
 
     def store(self) -> int:
         return 1
+
+    def scale(self, configured: Bounds) -> Bounds | None:  # noqa: ARG002  # nobody scales here
+        return None
 
     def write(self, changes: Changes) -> None:
         if self._disk.journal_full:

@@ -84,6 +84,25 @@ class SimRunner:
         return Result(run.token, elapsed_s, (Product(output, made),))
 
 
+class FixedPool:
+    """Is told to start and to end workers, but never has to: there are as many as there should be. (`Launcher`)"""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    async def cores(self) -> int:
+        return len(self._names)
+
+    async def names(self) -> set[str]:
+        return self._names
+
+    async def start(self, name: str) -> None:
+        raise AssertionError(f"{name} is there")
+
+    async def end(self, name: str) -> None:
+        raise AssertionError(f"{name} is not too much")
+
+
 class Network:
     """Carries calls between processes, and loses, repeats and overtakes them."""
 

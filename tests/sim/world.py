@@ -22,7 +22,7 @@ from unittest.mock import patch
 from sim.disk import Disk, SimBlobs, SimJournal
 from sim.history import History, Kind, image
 from sim.loop import Process, SimLoop
-from sim.parts import Network, SimRunner
+from sim.parts import FixedPool, Network, SimRunner
 
 from imgray.actors.master import Master
 from imgray.actors.storage import Storage
@@ -38,9 +38,9 @@ from imgray.errors import (
 )
 from imgray.gateway import Gateway, Submission
 from imgray.journal import Journal
-from imgray.messages import WorkerInfo
-from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, UnansweredError
+from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, RemoteWorkers, UnansweredError
 from imgray.settings import Settings
+from imgray.target import WorkerInfo
 from imgray.task import Task
 
 log = logging.getLogger("simulation")
@@ -97,6 +97,7 @@ class Plan:
             repeated=rng.choice([0, 0.05, 0.2]),
             settings=settings,
         )
+        plan.settings = settings.model_copy(update={"workers": plan.workers})  # so many, whatever the load
         victims = [MASTER, STORAGE, *(f"worker-{n}" for n in range(plan.workers)), "client-0"]
         for _ in range(rng.choice([0, 1, 1, 2, 3, 5])):
             what = rng.choice(["kill", "kill", "doom", "doom", "doom", "freeze", "fill"])
@@ -142,7 +143,12 @@ class World:
 
     def gateway(self) -> Gateway:
         settings = self.plan.settings
-        return Gateway(RemoteMaster(self.network, settings), RemoteStorage(self.network, settings), settings)
+        return Gateway(
+            RemoteMaster(self.network, settings),
+            RemoteStorage(self.network, settings),
+            RemoteWorkers(self.network, settings),
+            settings,
+        )
 
     # The plot
 
@@ -287,15 +293,17 @@ class World:
                 self.plan.settings,
                 RemoteStorage(self.network, self.plan.settings),
                 self._watch,
-                lambda: TODAY + jump_s + self.loop.now,
-                lambda _: self._journal(process),
+                FixedPool({f"worker-{n}" for n in range(self.plan.workers)}),
+                clock=lambda: TODAY + jump_s + self.loop.now,
+                open_journal=lambda _: self._journal(process),
             )
         except PassingError as error:
             self.tell(f"no master: {error.code}")
             self.loop.kill(process)
             return
         self.network.parts[MASTER] = process, master
-        master._ledger.committer.add_done_callback(partial(self._crashed, process))  # noqa: SLF001  # as MasterActor
+        for loop in (master._ledger.committer, master._sizing):  # noqa: SLF001  # as MasterActor
+            loop.add_done_callback(partial(self._crashed, process))
 
     def _journal(self, process: Process) -> Journal:
         journal = self._make_journal(self.disk)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from commands import Imgray, command_of
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +14,9 @@ def _no_ray() -> Iterator[None]:
     before = "ray" in sys.modules and sys.modules["ray"].is_initialized()
     yield
     assert not ("ray" in sys.modules and sys.modules["ray"].is_initialized()) or before, "a unit test started Ray"
+
+
+@pytest.fixture
+def imgray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Imgray:
+    """Run the command in this process."""
+    return command_of(monkeypatch, capsys)

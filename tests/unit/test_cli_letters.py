@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
+from commands import Imgray
 from frontends import LIMIT, SLOW, serving_here
 from pictures import corrupt
 
 from imgray import service
-from imgray.cli import main
-
-
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Imgray = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving_here(tmp_path_factory.mktemp("data")) as address:
         yield address
-
-
-@pytest.fixture
-def imgray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Imgray:
-    """Run the command in this process."""
-
-    def run(*arguments: object, answer: str = "") -> Said:
-        monkeypatch.setattr(sys, "argv", ["imgray", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        status = ended.value.code
-        assert isinstance(status, int)
-        return Said(status, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from clients import local_client
 from clusters import SWAP, WAIT_S
 from frontends import SLOW
 from pictures import corrupt, encoded, picture
 
 from imgray.client import Client
 from imgray.errors import IdempotencyConflictError, RequestError, TaskLiveError, TaskNotFoundError
-from imgray.gateway import Gateway, Submission
-from imgray.local import LocalCluster
-from imgray.settings import Settings
+from imgray.gateway import Submission
 from imgray.sources import with_image
 from imgray.task import DEFAULT_OUTPUT, BlobSource, PathSource, State, Task
-
-
-@contextmanager
-def local_client(folder: Path, *, reads_paths: bool = True) -> Iterator[Client]:
-    cluster = LocalCluster(Settings(data=folder / "data", workers=1, file_roots=(folder,)))
-    client = Client(_later(), ExitStack(), reads_paths=reads_paths)
-    with client:
-        client.call(cluster.__aenter__())  # in the client's own loop
-        client.gateway = cluster.gateway
-        try:
-            yield client
-        finally:
-            client.call(cluster.__aexit__(None, None, None))
-
-
-def _later() -> Gateway:
-    """Stand for the gateway until there is a loop to make it in."""
-    return Gateway.__new__(Gateway)
 
 
 def task_of(client: Client, task_id: str) -> Task:
@@ -104,7 +83,7 @@ def test_a_file_is_recognised_by_its_content_wherever_it_lies(tmp_path: Path, pn
 
 
 def test_dead_letters_are_looked_at_a_page_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgray.client._PAGE", 2)
+    monkeypatch.setattr("imgray.client.client._PAGE", 2)
     with local_client(tmp_path) as client:
         ids = dead(client, 3) + dead(client, 2, "ada")
         letters = client.dead_letters()
@@ -120,7 +99,7 @@ def test_dead_letters_are_looked_at_a_page_at_a_time(tmp_path: Path, monkeypatch
 
 def test_dead_letters_are_redriven_and_purged_many_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgray.gateway.MAX_HANDLED", 2)
-    monkeypatch.setattr("imgray.client.MAX_HANDLED", 2)
+    monkeypatch.setattr("imgray.client.client.MAX_HANDLED", 2)
     with local_client(tmp_path) as client:
         ids = dead(client, 5) + dead(client, 2, "ada")
         assert client.redrive(None, tenant="ada") == 2

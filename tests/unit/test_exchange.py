@@ -10,7 +10,8 @@ from pathlib import Path
 from clusters import cluster, submit
 
 from imgray.local import LocalCluster
-from imgray.messages import Ack, Exchange, Outcome, Reply, WorkerInfo
+from imgray.messages import Ack, Exchange, Outcome, Reply
+from imgray.target import WorkerInfo
 from imgray.task import State
 
 

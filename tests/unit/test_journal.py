@@ -13,6 +13,7 @@ import pytest
 from imgray.errors import CommitsLostError, DataInUseError, JournalCorruptError, JournalError
 from imgray.journal import FILE, LOG, MIGRATIONS, Journal
 from imgray.rows import COLUMNS
+from imgray.scaling import PER_CORE, Bounds
 from imgray.task import (
     Attempt,
     BlobSource,
@@ -330,3 +331,15 @@ def test_text_that_is_no_text_is_damage_and_not_a_disk_that_refuses(tmp_path: Pa
     journal = Journal.open(tmp_path)
     with pytest.raises(JournalCorruptError):
         list(journal.all())
+
+
+def test_the_size_of_the_pool_is_kept_for_as_long_as_the_same_is_configured(tmp_path: Path) -> None:
+    """Invariant 10."""
+    journal = Journal.open(tmp_path)
+    assert journal.scale(PER_CORE) is None
+    journal.set_scale(PER_CORE, Bounds(1, 8))
+    journal.set_scale(PER_CORE, Bounds(2, 4))
+    journal.close()
+    journal = Journal.open(tmp_path)
+    assert journal.scale(PER_CORE) == Bounds(2, 4)
+    assert journal.scale(Bounds(3, 3)) is None

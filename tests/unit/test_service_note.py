@@ -28,4 +28,4 @@ def test_a_process_that_got_the_id_of_a_dead_service_is_left_alone(tmp_path: Pat
     """After a power cut the note is still there, and its number may be anyone's."""
     (tmp_path / service.NOTE).write_text(json.dumps({"pid": os.getpid(), "born": "1", "url": "http://x"}))
     with pytest.raises(ServiceError, match="No service is running"):
-        service.stop(tmp_path)
+        service.stop(tmp_path, 30)

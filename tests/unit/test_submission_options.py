@@ -206,6 +206,7 @@ async def test_lists_can_be_narrowed_to_a_tenant_and_an_error(tmp_path: Path, pn
 
 async def test_openapi_describes_every_option(tmp_path: Path) -> None:
     options = {"pipeline", "output", "label", "priority", "tenant", "expires_at", "deduplicate"}
+    options |= {"worker", "node", "node_label", "wait_for_worker"}
     async with http(tmp_path) as client:
         call = (await client.get("/openapi.json")).json()["paths"]["/v1/tasks"]["post"]
     described = {parameter["name"]: parameter for parameter in call["parameters"]}

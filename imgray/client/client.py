@@ -1,13 +1,9 @@
-"""The Python client: submit pictures, wait, get pictures back; from a script, with or without a cluster."""
+"""The client itself: submit pictures, start commands, wait for them, and look after those that failed."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import itertools
-import json
-import tempfile
-import threading
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -15,22 +11,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
-from imgray.actors.cluster import has_actors, ray_running, running_cluster
-from imgray.actors.remote import remote_gateway
 from imgray.catalogue import PipelineLike
-from imgray.gateway import MAX_HANDLED, Gateway, Handled, Letters, Submission, find_output
+from imgray.client.job import ClientJob
+from imgray.client.operator import Operator
+from imgray.client.submitted import Submitted
+from imgray.client.task import ClientTask
+from imgray.errors import NotACommandError
+from imgray.gateway import MAX_HANDLED, Gateway, Handled, Letters, Submission
+from imgray.jobs import JobRequest
 from imgray.moment import seconds_of
 from imgray.pipeline import Pipeline
-from imgray.settings import Settings
 from imgray.sources import ImageLike, with_image
-from imgray.task import DEFAULT_OUTPUT, Attempt, Output, State, Task
+from imgray.target import Target
+from imgray.task import DEFAULT_OUTPUT, State
 
 WINDOW = 512
 """How many tasks `Client.map` keeps under way."""
@@ -38,117 +33,10 @@ WINDOW = 512
 _CHUNK = 64  # submissions in one call
 _PAGE = 200  # dead letters looked at in one call
 _WAIT_S = 10.0  # length of one waiting call
-_T = TypeVar("_T")
+_Submitted = TypeVar("_Submitted", bound=Submitted)
 
 
-class ClientTask:
-    """A task that was submitted; `refresh` and `wait` bring it up to date."""
-
-    def __init__(self, client: Client, task: Task, source: ImageLike | None = None) -> None:
-        self._client = client
-        self._task = task
-        self.source = source
-        """What was submitted, as the caller gave it; None for a task looked up by id."""
-
-    def __repr__(self) -> str:
-        return f"<imgray task {self.id} {self.state}>"
-
-    @property
-    def id(self) -> str:
-        """Its id, by which any client finds it again."""
-        return self._task.id
-
-    @property
-    def state(self) -> State:
-        """Its state when last looked at."""
-        return self._task.state
-
-    @property
-    def error(self) -> str | None:
-        """Why it, or its latest attempt, failed: code and sentence."""
-        failure = self._task.failure
-        return f"{failure.code}: {failure.message}" if failure else None
-
-    def refresh(self) -> Self:
-        """Look at it again."""
-        self._task = self._client.call(self._client.gateway.get(self.id))
-        return self
-
-    def wait(self, timeout_s: float | None = None) -> Self:
-        """Wait until it has finished.
-
-        Raises:
-            TimeoutError: it has not, within the time given.
-        """
-        for _ in self._client.as_completed([self], timeout_s):
-            pass
-        return self
-
-    def cancel(self) -> Self:
-        """Cancel it; when it has finished already, it stays as it is."""
-        self._task = self._client.call(self._client.gateway.cancel(self.id))
-        return self
-
-    def redrive(self) -> Self:
-        """Put it back in the queue if it failed, with all its attempts before it."""
-        self._task = self._client.call(self._client.gateway.redrive(self.id))
-        return self
-
-    def purge(self) -> None:
-        """Remove it, its image and its results for good; it can no longer be looked at.
-
-        Raises:
-            TaskLiveError: it has not finished.
-        """
-        self._client.call(self._client.gateway.purge(self.id))
-
-    @property
-    def history(self) -> tuple[Attempt, ...]:
-        """The attempts that had ended when it was last looked at."""
-        return self._task.history
-
-    def bytes(self, name: str = DEFAULT_OUTPUT) -> bytes:
-        """Wait, and return an output as it is encoded.
-
-        Raises:
-            TaskFailedError: the task failed; its code and sentence say why.
-            TaskCancelledError: it was cancelled.
-            OutputNotFoundError: it has no output of this name.
-        """
-        output = self.output(name)
-        if output.path is not None:
-            return Path(output.path).read_bytes()
-        return self._client.call(self._client.gateway.fetch(self.id, output))
-
-    def image(self, name: str = DEFAULT_OUTPUT) -> Image.Image:
-        """Wait, and return an output as a Pillow image. Raises as `bytes` does."""
-        image = Image.open(io.BytesIO(self.bytes(name)))
-        image.load()
-        return image
-
-    def array(self, name: str = DEFAULT_OUTPUT) -> npt.NDArray[Any]:
-        """Wait, and return an output as an array of shape (height, width[, channels]). Raises as `bytes` does."""
-        return np.asarray(self.image(name))
-
-    def json(self, name: str = DEFAULT_OUTPUT) -> Any:  # noqa: ANN401  # an object, of what was asked for
-        """Wait, and return what an output that is JSON says (`info`, `blurhash`, …). Raises as `bytes` does."""
-        return json.loads(self.bytes(name))
-
-    def output(self, name: str = DEFAULT_OUTPUT) -> Output:
-        """Wait, and describe an output: format, size, checksum. Raises as `bytes` does."""
-        return find_output(self.wait()._task, name)  # noqa: SLF001  # ourselves
-
-    @property
-    def snapshot(self) -> Task:
-        """The task as it was when last looked at."""
-        return self._task
-
-    def update(self, task: Task) -> None:
-        """Take a newer look at the task, that the client got together with others."""
-        self._task = task
-
-
-class Client:
+class Client(Operator):
     """A connection to a cluster. Use it with ``with``, or call `close`."""
 
     def __init__(self, gateway: Gateway, resources: ExitStack, *, reads_paths: bool) -> None:
@@ -159,28 +47,8 @@ class Client:
             resources: what `close` is to end.
             reads_paths: the workers are on this machine, and may read the caller's files themselves.
         """
-        self.gateway = gateway
-        self._resources = resources
+        super().__init__(gateway, resources)
         self._reads_paths = reads_paths
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="imgray-client", daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connection, and the cluster if `imgray.connect` started it."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-        self._resources.close()
 
     def submit(
         self,
@@ -194,6 +62,10 @@ class Client:
         expires_at: datetime | float | None = None,
         idempotency_key: str = "",
         deduplicate: bool = False,
+        worker: str = "",
+        node: str = "",
+        node_labels: Mapping[str, str] | None = None,
+        wait_for_worker: bool = False,
     ) -> ClientTask:
         """Submit an image; when this returns, the task is on disk.
 
@@ -207,18 +79,25 @@ class Client:
             expires_at: when the result is no longer wanted: then the task fails.
             idempotency_key: your own name for this submission; the same one again returns the first task.
             deduplicate: without a key, take the image's content and the pipeline for one.
+            worker: only this one may take it: by id this one process, or by name whoever has it.
+            node: only workers on this node may take it.
+            node_labels: only workers on nodes with these labels may take it.
+            wait_for_worker: accept it though no worker can take it yet; it then needs ``expires_at``.
 
         Raises:
-            PipelineError, SourceError, ImageError, QueueFullError, IdempotencyConflictError: as over HTTP.
+            PipelineError, SourceError, ImageError, QueueFullError, IdempotencyConflictError, WorkerNotFoundError: as
+                over HTTP.
         """
         asked = Submission(
             self._pipelines(pipeline, outputs),
             label=label,
             tenant=tenant,
             priority=priority,
-            expires_at=None if expires_at is None else seconds_of(expires_at),
+            expires_at=_seconds(expires_at),
             idempotency_key=idempotency_key,
             deduplicate=deduplicate,
+            target=_target(worker, node, node_labels),
+            waits=wait_for_worker,
         )
         return self._submit(asked, [source])[0]
 
@@ -230,13 +109,25 @@ class Client:
         outputs: Mapping[str, PipelineLike] | None = None,
         tenant: str = "",
         priority: int = 0,
+        expires_at: datetime | float | None = None,
+        worker: str = "",
+        node: str = "",
+        node_labels: Mapping[str, str] | None = None,
+        wait_for_worker: bool = False,
     ) -> Iterator[ClientTask]:
         """Submit many images, and yield each task as it finishes; ``task.source`` says which it was.
 
         Only so many are under way at a time that memory stays bounded, however many there are. The arguments are those
         of `submit`.
         """
-        asked = Submission(self._pipelines(pipeline, outputs), tenant=tenant, priority=priority)
+        asked = Submission(
+            self._pipelines(pipeline, outputs),
+            tenant=tenant,
+            priority=priority,
+            expires_at=_seconds(expires_at),
+            target=_target(worker, node, node_labels),
+            waits=wait_for_worker,
+        )
         rest = iter(sources)
         under_way: dict[str, ClientTask] = {}
         exhausted = False
@@ -249,15 +140,62 @@ class Client:
             for task in self._finished(under_way, _WAIT_S):
                 yield under_way.pop(task.id)
 
-    def as_completed(self, tasks: Iterable[ClientTask], timeout_s: float | None = None) -> Iterator[ClientTask]:
+    def start(
+        self,
+        command: str,
+        path: str | os.PathLike[str] = "",
+        *,
+        arguments: Mapping[str, str | float] | None = None,
+        worker: str = "",
+        node: str = "",
+        node_labels: Mapping[str, str] | None = None,
+        wait_for_worker: bool = False,
+        label: str = "",
+        tenant: str = "",
+        priority: int = 0,
+        expires_at: datetime | float | None = None,
+    ) -> ClientJob:
+        """Start a command that the operator allows; when this returns, the job is on disk. It runs once at most.
+
+        Args:
+            command: its name; see `commands`.
+            path: what it is to be done to: absolute, or relative to the first folder of the command.
+            arguments: values of the command's arguments, by name.
+            worker: only this one may run it: by id this one process, or by name whoever has it.
+            node: only workers on this node may run it.
+            node_labels: only workers on nodes with these labels may run it.
+            wait_for_worker: accept it though no worker can run it yet; it then needs ``expires_at``.
+            label: your own name for it.
+            tenant: on whose behalf.
+            priority: -9 to 9; a higher one goes first.
+            expires_at: by when it has to be done: then the job fails.
+
+        Raises:
+            CommandNotAllowedError, JobArgumentError, PathNotAllowedError, WorkerNotFoundError, QueueFullError: as over
+                HTTP.
+        """
+        asked = JobRequest(
+            command,
+            os.fspath(path),
+            {name: str(value) for name, value in (arguments or {}).items()},
+            target=_target(worker, node, node_labels),
+            waits=wait_for_worker,
+            label=label,
+            tenant=tenant,
+            priority=priority,
+            expires_at=_seconds(expires_at),
+        )
+        return ClientJob(self, self.call(self.gateway.jobs.start(asked)))
+
+    def as_completed(self, tasks: Iterable[_Submitted], timeout_s: float | None = None) -> Iterator[_Submitted]:
         """Yield tasks as they finish.
 
         Raises:
             TimeoutError: some have not, within the time given.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        under_way: dict[str, ClientTask] = {}
-        same: defaultdict[str, list[ClientTask]] = defaultdict(list)  # with an idempotency key, several may be one
+        under_way: dict[str, _Submitted] = {}
+        same: defaultdict[str, list[_Submitted]] = defaultdict(list)  # with an idempotency key, several may be one
         for task in tasks:
             if task.state.finished:
                 yield task
@@ -280,6 +218,17 @@ class Client:
             TaskNotFoundError: no task has this id.
         """
         return ClientTask(self, self.call(self.gateway.get(task_id)))
+
+    def job(self, job_id: str) -> ClientJob:
+        """Look up a job by id.
+
+        Raises:
+            TaskNotFoundError, NotACommandError: no task has this id, or it runs no command.
+        """
+        task = self.call(self.gateway.get(job_id))
+        if not task.spec.is_command:
+            raise NotACommandError(job_id)
+        return ClientJob(self, task)
 
     def dead_letters(self, code: str | None = None, tenant: str | None = None) -> Iterator[ClientTask]:
         """Yield the tasks that failed for good, newest first.
@@ -322,10 +271,6 @@ class Client:
         """Count all tasks by state."""
         return dict(self.call(self.gateway.master.statistics()).tasks)
 
-    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine of the gateway's in the client's own thread, and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
     def _handle(
         self,
         handle: Callable[[Letters], Coroutine[Any, Any, Handled]],
@@ -352,7 +297,7 @@ class Client:
         }
         return {name: one.anchored(Path.cwd()) for name, one in taken.items()} if self._reads_paths else taken
 
-    def _finished(self, under_way: Mapping[str, ClientTask], wait_s: float) -> list[ClientTask]:
+    def _finished(self, under_way: Mapping[str, _Submitted], wait_s: float) -> list[_Submitted]:
         finished = self.call(self.gateway.master.wait(list(under_way)[:WINDOW], wait_s))
         for task in finished:
             under_way[task.id].update(task)
@@ -364,33 +309,9 @@ class Client:
         return [ClientTask(self, task, source) for task, source in zip(tasks, sources, strict=True)]
 
 
-def connect(address: str = "", **overrides: Any) -> Client:  # noqa: ANN401  # fields of Settings
-    """Connect to a cluster, or start a private one here that ends with the client.
-
-    Args:
-        address: a Ray cluster's address, or ``auto`` for the one on this machine. If empty, and Ray is not connected
-            already, a private cluster is started, with its journal in a temporary folder unless ``data`` names one.
-        overrides: settings, by name, in place of those of the environment.
-
-    Raises:
-        SetupError: the cluster cannot be reached or started.
-    """
-    with ExitStack() as stack:
-        settings = Settings.having(address=address or None, **overrides)
-        stack.enter_context(ray_running(settings))
-        private = not has_actors()
-        if private:
-            if "data" not in settings.model_fields_set:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imgray-"))
-                settings = settings.model_copy(update={"data": Path(folder)})
-            if "file_roots" not in settings.model_fields_set:
-                settings = settings.model_copy(update={"file_roots": (Path("/"),)})
-            gateway = stack.enter_context(running_cluster(settings))
-        else:
-            gateway = asyncio.run(_gateway_there(settings))
-        return Client(gateway, stack.pop_all(), reads_paths=private)
+def _seconds(moment: datetime | float | None) -> float | None:
+    return None if moment is None else seconds_of(moment)
 
 
-async def _gateway_there(settings: Settings) -> Gateway:
-    """Return the way into the cluster that is there, with its settings: its operations are meant."""
-    return remote_gateway(await remote_gateway(settings).master.settings())
+def _target(worker: str, node: str, labels: Mapping[str, str] | None) -> Target:
+    return Target(worker, node, tuple(sorted((labels or {}).items())))

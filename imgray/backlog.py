@@ -1,0 +1,136 @@
+"""The backlog: the queued tasks, in the order in which they are leased. Books only; the table decides.
+
+Ready ones wait in a fair queue for each target, images apart from commands; others for the end of their delay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from imgray.fair_queue import FairQueue
+from imgray.target import ANYWHERE, Target
+from imgray.task import State, Task
+from imgray.timers import Timers
+
+Admits: TypeAlias = Callable[[Target], bool]
+"""Says of a target whether a worker meets it."""
+
+_UNKNOWN_PIXELS = 1_000_000  # what a task costs its tenant when nobody knows how large its image is
+_SLACK = 1024
+
+
+class Backlog:
+    """The queued tasks of a table. Those that were cancelled stay in their queue until it is their turn."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        """Start empty; ``tasks`` are those of the table, as they now stand."""
+        self._tasks = tasks
+        self._delays: Timers[str] = Timers()
+        self._bound: defaultdict[str, set[str]] = defaultdict(set)  # worker → live tasks that no other process may take
+        self._clear()
+
+    def _clear(self) -> None:
+        self._queues: dict[bool, dict[Target, FairQueue]] = {False: {}, True: {}}  # of images, of commands
+        self._size = 0
+
+    def ready(self, now: float) -> int:
+        """Estimate how many tasks are ready (cancelled ones may be counted)."""
+        self.wake(now)
+        return self._size
+
+    def since(self) -> float | None:
+        """Return since when the longest of those that are next in turn has been ready; None when nothing is."""
+        queues = [queue for queues in self._queues.values() for queue in queues.values() if queue]
+        heads = [task for queue in queues if (task := self._tasks.get(queue.peek())) and task.state is State.QUEUED]
+        return min((task.ready_at for task in heads), default=None)
+
+    def processes(self) -> list[str]:
+        """List the workers for which live tasks are meant that no other process may take."""
+        return list(self._bound)
+
+    def bound_to(self, worker: str) -> list[Task]:
+        """Return the queued tasks that no other process than this worker may take."""
+        tasks = [self._tasks[task_id] for task_id in sorted(self._bound.get(worker, ()))]
+        return [task for task in tasks if task.state is State.QUEUED]
+
+    def next_at(self) -> float | None:
+        """Return a time before which no delay ends."""
+        return self._delays.next_at()
+
+    def note(self, task: Task) -> None:
+        """Note a task of the table, as it now stands."""
+        process = task.spec.target.process
+        if process and not task.state.finished:
+            self._bound[process].add(task.id)
+        elif process and process in self._bound:
+            self._bound[process].discard(task.id)
+            if not self._bound[process]:
+                del self._bound[process]
+
+    def enter(self, task: Task, now: float) -> None:
+        """Queue a task, when it is ready."""
+        if task.ready_at > now:
+            self.put_off(task)
+        else:
+            self._push(task)
+
+    def put_off(self, task: Task) -> None:
+        """Queue a task when its delay has ended."""
+        self._delays.set(task.id, task.ready_at)
+
+    def leave(self, task: Task) -> None:
+        """Note that a task is no longer queued."""
+        self._delays.stop(task.id)
+
+    def wake(self, now: float) -> None:
+        """Queue the tasks whose delay has ended."""
+        for task_id in self._delays.due(now):
+            self._push(self._tasks[task_id])
+        if self._size > 2 * len(self._tasks) + _SLACK:  # most have been cancelled since
+            self._clear()
+            for task in self._tasks.values():
+                if task.state is State.QUEUED and task.ready_at <= now:
+                    self._push(task)
+
+    def take(
+        self, want: int, now: float, admits: Admits, fits: Callable[[Task], bool], *, commands: bool
+    ) -> Iterator[Task]:
+        """Take up to ``want`` ready images, or commands, that a worker may have, until one does not fit."""
+        self.wake(now)
+        while want and (queue := self._next(admits, commands=commands)) is not None:
+            task = self._tasks.get(queue.peek())
+            if task is None or task.state is not State.QUEUED or task.ready_at > now:
+                queue.drop()
+                self._size -= 1
+                if task is not None and task.state is State.QUEUED:  # put off since, or the clock went back
+                    self.put_off(task)
+                continue
+            if not fits(task):
+                return
+            queue.take()
+            self._size -= 1
+            want -= 1
+            yield task
+
+    def _next(self, admits: Admits, *, commands: bool) -> FairQueue | None:
+        """Return the queue whose first task is a worker's next one, None when nothing waits for it.
+
+        The highest priority goes first, and within it what has a target: others can do the rest.
+        """
+        queues = self._queues[commands]
+        best: tuple[int, bool, FairQueue] | None = None
+        for target, queue in list(queues.items()):
+            if not queue:
+                del queues[target]
+            elif target == ANYWHERE or admits(target):
+                found = queue.priority, target != ANYWHERE, queue
+                best = found if best is None or found[:2] > best[:2] else best
+        return best and best[2]
+
+    def _push(self, task: Task) -> None:
+        spec = task.spec
+        queue = self._queues[spec.is_command].setdefault(spec.target, FairQueue())
+        queue.push(task.id, task.seq, spec.priority, spec.tenant, spec.pixels or _UNKNOWN_PIXELS)
+        self._size += 1
