@@ -65,10 +65,11 @@ class Scaler:
 
     def size(self, bounds: Bounds, load: Load, present: int, cores: int, now: float) -> int:
         """Say how many workers there should be, while ``present`` are there."""
-        if bounds.follows_cores:
-            return max(cores, 1)
-        if bounds.fixed:
-            return bounds.minimum
+        if bounds.follows_cores or bounds.fixed:
+            self._needs.clear()
+            return max(cores, 1) if bounds.follows_cores else bounds.minimum
+        if not self._needs:
+            self._needs.append((now, present))  # nobody knows that less would have done
         need = self._need(load, present)
         while self._needs and self._needs[-1][1] <= need:
             self._needs.pop()

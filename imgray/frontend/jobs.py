@@ -91,14 +91,14 @@ async def _events(parts: AsyncIterator[OutputPart], only: Stream | None) -> Asyn
     async for part in parts:
         if part.part.dropped_bytes:
             yield _event("dropped", {"bytes": part.part.dropped_bytes})
-        for chunk in part.part.chunks:
-            if only in {None, chunk.stream}:
-                text = decoders[chunk.stream].decode(chunk.data)
-                told = {"stream": chunk.stream, "offset": chunk.offset, "at": chunk.at, "text": text}
-                yield _event("output", told, chunk.end)
+        wanted = [chunk for chunk in part.part.chunks if only in {None, chunk.stream}]
+        for chunk in wanted:
+            text = decoders[chunk.stream].decode(chunk.data)
+            told = {"stream": chunk.stream, "offset": chunk.offset, "at": chunk.at, "text": text}
+            yield _event("output", told, chunk.end)
         if part.ended is not None:
             yield _event("end", {"error_text": part.ended.text, "at": part.ended.at})
-        elif not part.part.chunks:
+        elif not wanted:
             yield ": it is quiet\n\n"  # so that nobody in between takes the connection for dead
 
 

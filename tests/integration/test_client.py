@@ -17,7 +17,6 @@ from imgray.client import Client
 from imgray.errors import RequestError, TaskFailedError, TaskNotFoundError
 from imgray.task import State
 
-
 SHELL = {
     "run": ["sh", "-c", "echo up; sleep {pause}; echo down >&2"],
     "arguments": {"pause": {"type": "number", "minimum": 0, "maximum": 600}},

@@ -146,6 +146,30 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(
     assert said == (0, COUNTED, "")
 
 
+def test_output_that_stops_without_an_end_is_asked_for_again(imgray: Imgray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgray.cli.events._AGAIN", Backoff(0.01, 0.01))
+    answers = [
+        'id: 2\nevent: output\ndata: {"stream": "stdout", "text": "1\\n"}\n\n: it is quiet\n\n',
+        'event: end\ndata: {"error_text": ""}\n\n',
+    ]
+    asked: list[str] = []
+
+    def serve() -> None:
+        for answer in answers:
+            client, _ = listening.accept()
+            with client:
+                asked.append(client.recv(65536).decode().split()[1])
+                client.sendall(f"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{answer}".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        said = imgray("output", "x", "-f", "--url", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join()
+    assert said == (0, "1\n", "")
+    assert [path.partition("?")[2] for path in asked] == ["offset=0&follow=True", "offset=2&follow=True"]
+
+
 def test_a_service_that_stays_away_is_not_waited_for_for_ever(
     imgray: Imgray, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

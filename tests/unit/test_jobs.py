@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -244,6 +245,19 @@ async def test_a_job_that_is_stopped_before_it_starts_never_runs(tmp_path: Path)
         status = await made.gateway.jobs.query(worker.id, waiting.id)
         assert (status.done, status.error, status.error_text) == (True, True, "cancelled before it started")
         await made.gateway.jobs.stop(worker.name, running.id)
+
+
+async def test_whoever_follows_a_job_that_waits_hears_that_it_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgray.jobs._FOLLOW_S", 0.01)
+    async with allowing(tmp_path) as made:
+        nowhere = Target(labels=(("gpu", "true"),))
+        request = JobRequest("python", "count.py", target=nowhere, waits=True, expires_at=time.time() + 60)
+        parts = made.gateway.jobs.follow((await made.gateway.jobs.start(request)).id, offset=7)
+        for _ in range(2):
+            part = await asyncio.wait_for(anext(parts), WAIT_S)
+            assert (part.part.chunks, part.part.next_offset, part.ended) == ((), 7, None)
 
 
 async def test_commands_run_beside_images(tmp_path: Path, png: bytes) -> None:

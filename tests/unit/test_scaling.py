@@ -49,10 +49,18 @@ def test_it_shrinks_when_less_would_have_done_for_a_while() -> None:
     assert scaler.size(bounds, IDLE, 4, 8, IDLE_S + 1) == 1
 
 
+def test_a_pool_that_has_just_been_let_go_does_not_shrink_at_once() -> None:
+    scaler = Scaler(IDLE_S)
+    assert scaler.size(Bounds(3, 3), IDLE, 3, 8, 0) == 3
+    assert scaler.size(Bounds(1, 3), IDLE, 3, 8, 1) == 3
+    assert scaler.size(Bounds(1, 3), IDLE, 3, 8, 2 + IDLE_S) == 1
+
+
 def test_who_works_is_not_too_much() -> None:
     scaler = Scaler(IDLE_S)
     busy = Load(waiting=0, waiting_pixels=0, waiting_s=0, pixels_per_s=1e6, busy=3)
-    assert scaler.size(Bounds(1, 4), busy, 4, 8, 0) == 3
+    assert scaler.size(Bounds(1, 4), busy, 4, 8, 0) == 4
+    assert scaler.size(Bounds(1, 4), busy, 4, 8, IDLE_S + 1) == 3
 
 
 @given(
