@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 CRASH = "IMGRAY_CRASH"
@@ -33,7 +34,8 @@ def crash_point(name: str) -> None:
     for variable, number in _SIGNALS.items():
         wanted, _, fuse = os.environ.get(variable, "").partition("@")
         if wanted == name and _burn(Path(fuse)):
-            os.kill(os.getpid(), number)
+            # to this thread: sent to the process, another may take it, while this one goes on for a moment
+            signal.pthread_kill(threading.get_ident(), number)
 
 
 def _burn(fuse: Path) -> bool:

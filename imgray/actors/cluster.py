@@ -59,12 +59,31 @@ def ray_running(settings: Settings) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    with _environment(settings):
+        _connect(settings)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Have in the environment, for as long as the ``with`` block lasts, what a private Ray is to be started with."""
     private = {
         "RAY_USAGE_STATS_ENABLED": "0",  # a private cluster reports to nobody
         "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(_message_bytes(settings)),  # else 2 GiB, before a key is asked for
     }
-    for name, value in {**RAY_SETTINGS, **private}.items():
-        os.environ.setdefault(name, value)
+    added = {name: value for name, value in {**RAY_SETTINGS, **private}.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _connect(settings: Settings) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
     try:
         if settings.address:
@@ -74,10 +93,6 @@ def ray_running(settings: Settings) -> Iterator[None]:
             ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, RayError) as error:
         raise ServiceError(f"Ray cannot be reached or started: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _message_bytes(settings: Settings) -> int:

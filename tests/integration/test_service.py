@@ -202,7 +202,7 @@ def test_a_detached_service_is_found_watched_and_stopped(tmp_path: Path) -> None
 def test_what_cannot_be_served_is_said_at_once(tmp_path: Path) -> None:
     options = ("--data", tmp_path)
     public = imgray("serve", *options, "--host", "0.0.0.0")
-    assert (public.returncode, "not authenticated" in public.stderr) == (2, True)
+    assert (public.returncode, "without keys" in public.stderr) == (2, True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
