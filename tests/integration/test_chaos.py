@@ -34,8 +34,8 @@ from running import Service, command_line, descendants, kill_everything, serving
 from imgray.actors.cluster import RAY_SETTINGS
 from imgray.crash import FREEZE
 
-UPLOADS = 200
-DRIVEN = 100
+UPLOADS = 150
+DRIVEN = 60
 ZONE = {"zone": "two"}
 LEASE_S = 4.0
 GIVE_UP_S = 150.0

@@ -30,7 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("workers")
     (folder / "count.sh").write_text(SCRIPT)
     jobs = {"sh": {"run": ["/bin/sh", "{path}"], "folders": [str(folder)], "grace_s": 1}}
-    settings = {"IMGRAY_JOBS": json.dumps(jobs), "IMGRAY_MAX_WORKERS": str(MOST), "IMGRAY_SCALE_DOWN_S": "3"}
+    settings = {"IMGRAY_JOBS": json.dumps(jobs), "IMGRAY_MAX_WORKERS": str(MOST), "IMGRAY_SCALE_DOWN_S": "2"}
     with serving(folder / "data", env=settings, workers=1) as made:
         yield made
 
@@ -121,7 +121,7 @@ def test_the_pool_grows_with_its_load_and_shrinks_again_and_loses_nothing(http: 
         return answer.headers["location"]
 
     with ThreadPoolExecutor(4) as threads:
-        locations = list(threads.map(upload, range(60)))
+        locations = list(threads.map(upload, range(40)))
     until(lambda: len(workers(http)) == MOST)
     for location in locations:
         assert http.get(location, params={"wait_s": 60}).json()["state"] == "succeeded"

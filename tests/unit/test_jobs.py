@@ -278,7 +278,7 @@ async def has_begun(worker: Worker) -> bool:
 async def test_a_drained_worker_finishes_what_runs_and_gives_back_the_rest(tmp_path: Path, png: bytes) -> None:
     async with allowing(tmp_path) as made:
         worker = worker_of(made)
-        job = await made.gateway.jobs.start(JobRequest("python", "count.py", {"pause": "0.05"}))
+        job = await made.gateway.jobs.start(JobRequest("python", "count.py", {"pause": "0.02"}))
         await first_line(made, job.id)
         running, waiting = await submit(made, png, SLOW), await submit(made, png)
         await until(lambda: has_begun(worker))
