@@ -6,19 +6,33 @@ Ready ones wait in a fair queue for each target, images apart from commands; oth
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
+from imgray.errors import QueueFullError
 from imgray.fair_queue import FairQueue
 from imgray.target import ANYWHERE, Target
-from imgray.task import State, Task
+from imgray.task import State, Task, TaskSpec
 from imgray.timers import Timers
 
 Admits: TypeAlias = Callable[[Target], bool]
 """Says of a target whether a worker meets it."""
 
+MAX_TARGETS = 1000
+"""How many different targets tasks may wait for."""
+
 _UNKNOWN_PIXELS = 1_000_000  # what a task costs its tenant when nobody knows how large its image is
 _SLACK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much waits: tasks, pixels of their images, and since when the longest of those that are next in turn has."""
+
+    tasks: int
+    pixels: int
+    since: float | None
 
 
 class Backlog:
@@ -40,11 +54,25 @@ class Backlog:
         self.wake(now)
         return self._size
 
-    def since(self) -> float | None:
-        """Return since when the longest of those that are next in turn has been ready; None when nothing is."""
-        queues = [queue for queues in self._queues.values() for queue in queues.values() if queue]
+    def waiting(self, counts: Admits) -> Waiting:
+        """Describe what is ready, of the targets that count (cancelled tasks may be counted)."""
+        queues = [
+            queue for queues in self._queues.values() for target, queue in queues.items() if queue and counts(target)
+        ]
         heads = [task for queue in queues if (task := self._tasks.get(queue.peek())) and task.state is State.QUEUED]
-        return min((task.ready_at for task in heads), default=None)
+        since = min((task.ready_at for task in heads), default=None)
+        return Waiting(sum(map(len, queues)), sum(queue.cost for queue in queues), since)
+
+    def check_room(self, specs: Iterable[TaskSpec]) -> None:
+        """See that tasks do not wait for too many different targets: each one costs whoever hands out work.
+
+        Raises:
+            QueueFullError: they would.
+        """
+        targets = {spec.target for spec in specs}
+        known = {target for queues in self._queues.values() for target in queues}
+        if not targets <= known and len(targets | known) > MAX_TARGETS:
+            raise QueueFullError(f"tasks wait for {MAX_TARGETS:,} different targets already")
 
     def processes(self) -> list[str]:
         """List the workers for which live tasks are meant that no other process may take."""
@@ -99,7 +127,8 @@ class Backlog:
     ) -> Iterator[Task]:
         """Take up to ``want`` ready images, or commands, that a worker may have, until one does not fit."""
         self.wake(now)
-        while want and (queue := self._next(admits, commands=commands)) is not None:
+        queues = self._admitted(admits, commands=commands)
+        while want > 0 and (queue := _first(queues)) is not None:
             task = self._tasks.get(queue.peek())
             if task is None or task.state is not State.QUEUED or task.ready_at > now:
                 queue.drop()
@@ -114,23 +143,24 @@ class Backlog:
             want -= 1
             yield task
 
-    def _next(self, admits: Admits, *, commands: bool) -> FairQueue | None:
-        """Return the queue whose first task is a worker's next one, None when nothing waits for it.
-
-        The highest priority goes first, and within it what has a target: others can do the rest.
-        """
+    def _admitted(self, admits: Admits, *, commands: bool) -> list[tuple[bool, FairQueue]]:
+        """Return the queues that a worker may take from, each with whether it is for some workers only."""
         queues = self._queues[commands]
-        best: tuple[int, bool, FairQueue] | None = None
-        for target, queue in list(queues.items()):
-            if not queue:
-                del queues[target]
-            elif target == ANYWHERE or admits(target):
-                found = queue.priority, target != ANYWHERE, queue
-                best = found if best is None or found[:2] > best[:2] else best
-        return best and best[2]
+        for target in [target for target, queue in queues.items() if not queue]:
+            del queues[target]
+        return [(target != ANYWHERE, queue) for target, queue in queues.items() if target == ANYWHERE or admits(target)]
 
     def _push(self, task: Task) -> None:
         spec = task.spec
         queue = self._queues[spec.is_command].setdefault(spec.target, FairQueue())
         queue.push(task.id, task.seq, spec.priority, spec.tenant, spec.pixels or _UNKNOWN_PIXELS)
         self._size += 1
+
+
+def _first(queues: list[tuple[bool, FairQueue]]) -> FairQueue | None:
+    """Return the queue whose first task is next, None when nothing waits.
+
+    The highest priority goes first, and within it what has a target: others can do the rest.
+    """
+    filled = [(queue.priority, aimed, queue) for aimed, queue in queues if queue]
+    return max(filled, key=lambda one: one[:2])[2] if filled else None

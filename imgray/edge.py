@@ -22,6 +22,18 @@ log = logging.getLogger(__name__)
 HANDSHAKE_S = 10.0
 """How long a client may take over its handshake."""
 
+MOST_CONNECTIONS = 2000
+"""How many connections there may be; more are closed at once, so that there are files left for the service itself."""
+
+FIRST_S = 60.0
+"""How long a client may take until it asks for something."""
+
+_KEEPALIVE = {  # so that a connection ends whose client vanished, or never reads
+    socket.TCP_KEEPIDLE: 60,
+    socket.TCP_KEEPINTVL: 15,
+    socket.TCP_KEEPCNT: 4,
+    socket.TCP_USER_TIMEOUT: 120_000,  # milliseconds, as the others are not
+}
 _INNER = "127.0.0.1"
 _CONNECT_S = 10.0
 _GOODBYE_S = 30.0  # how long a client may take to read the end
@@ -85,6 +97,10 @@ async def _accept(
             log.warning("action=refuse part=edge error=%s", error)
             await asyncio.sleep(_REST_S)
             continue
+        if len(connections) >= MOST_CONNECTIONS:
+            log.warning("action=refuse part=edge connections=%d", len(connections))
+            client.close()
+            continue
         connection = loop.create_task(_connect(context, client, inner_port))
         connections.add(connection)
         connection.add_done_callback(connections.discard)
@@ -93,7 +109,9 @@ async def _accept(
 async def _connect(context: ssl.SSLContext, connection: socket.socket, inner_port: int) -> None:
     """Carry one connection from its handshake to its end; an OSError, those of TLS and of time are some, ends it."""
     with connection, contextlib.suppress(OSError), socket.socket() as inner:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # so that one whose client vanished ends
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
         for one in (connection, inner):
             one.setblocking(False)  # noqa: FBT003  # the standard library's
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,12 +150,15 @@ async def _carry(client: TlsSocket, inner: socket.socket) -> None:
 async def _upward(client: TlsSocket, inner: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     takes = True
-    while data := await client.read():
+    async with asyncio.timeout(FIRST_S):
+        data = await client.read()
+    while data:
         try:
             if takes:
                 await loop.sock_sendall(inner, data)
         except OSError:  # it has answered, and takes no more: the client must come to read that
             takes = False
+        data = await client.read()
     if takes:
         inner.shutdown(socket.SHUT_WR)
 

@@ -41,7 +41,8 @@ class _Level:
         self.lines[tenant] = [entry]
         heapq.heappush(self.turns, (max(self.credit.pop(tenant, 0.0), self.present), tenant))
 
-    def pop(self, *, charge: bool) -> None:
+    def pop(self, *, charge: bool) -> int:
+        """Remove the first task of the tenant whose turn it is; return its cost."""
         start, tenant = self.turns[0]
         entry = heapq.heappop(self.lines[tenant])
         end = start
@@ -49,12 +50,13 @@ class _Level:
             self.present, end = start, start + entry.cost
         if self.lines[tenant]:
             heapq.heapreplace(self.turns, (end, tenant))
-            return
+            return entry.cost
         heapq.heappop(self.turns)
         del self.lines[tenant]
         self.credit[tenant] = end
         if len(self.credit) > 2 * len(self.lines) + _SLACK:
             self.credit = {tenant: start for tenant, start in self.credit.items() if start > self.present}
+        return entry.cost
 
 
 class FairQueue:
@@ -63,6 +65,8 @@ class FairQueue:
     def __init__(self) -> None:
         self._levels: dict[int, _Level] = {}
         self._size = 0
+        self.cost = 0
+        """What all that waits costs together."""
 
     def __len__(self) -> int:
         return self._size
@@ -76,6 +80,7 @@ class FairQueue:
         """Queue a task; ``cost`` is in pixels."""
         self._levels.setdefault(priority, _Level()).push(tenant, _Entry(seq, task_id, cost))
         self._size += 1
+        self.cost += cost
 
     def peek(self) -> str:
         """Return the task whose turn it is; there must be one."""
@@ -92,7 +97,7 @@ class FairQueue:
 
     def _pop(self, *, charge: bool) -> None:
         priority = self.priority
-        self._levels[priority].pop(charge=charge)
+        self.cost -= self._levels[priority].pop(charge=charge)
         self._size -= 1
         if not self._levels[priority].lines:
             del self._levels[priority]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from imgray.bounds import MAX_IDEMPOTENCY_KEY, check_name, check_spec, label_of
 from imgray.crash import crash_point
 from imgray.errors import (
     BodyTooLargeError,
@@ -46,21 +47,9 @@ from imgray.task import (
     new_task_id,
 )
 
-MAX_LABEL = 255
-"""Characters of a label that are kept."""
-
-MAX_PRIORITY = 9
-MAX_OUTPUTS = 32
-"""Outputs of one task."""
-
-MAX_TENANT = 64
-MAX_IDEMPOTENCY_KEY = 255
-"""Characters of a tenant's label and of an idempotency key."""
-
 MAX_HANDLED = 1000
 """Dead letters that one call redrives or purges at most."""
 
-_LATEST_AT = 253_402_300_799.0  # the last second of the year 9999, after which nothing can write a date
 _PIXELS_PER_BYTE = 3  # of a JPEG photograph, about; an estimate by which tenants share
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -119,14 +108,14 @@ class Submission:
         self._check()
         digest = self._digest() if self.idempotency_key or self.deduplicate else ""
         size = len(self.data or b"")
-        return TaskSpec(
+        spec = TaskSpec(
             id=self.task_id,
             source=BlobSource(input_key(self.task_id)) if self.path is None else PathSource(self.path),
             outputs=tuple(
                 OutputSpec(name, str(pipeline), (self.destinations or {}).get(name))
                 for name, pipeline in self.outputs.items()
             ),
-            label=self.label.encode(errors="replace").decode()[:MAX_LABEL],  # a file name may not even be text
+            label=label_of(self.label),
             fingerprint=self.fingerprint,
             tenant=self.tenant,
             priority=self.priority,
@@ -139,27 +128,14 @@ class Submission:
             waits=self.waits,
             owner=self.owner,
         )
+        check_spec(spec)
+        return spec
 
     def _check(self) -> None:
-        if len(self.outputs) > MAX_OUTPUTS:
-            raise RequestError(f"{len(self.outputs)} outputs are asked for; the limit is {MAX_OUTPUTS}.")
         for name in self.outputs or [""]:
             if not _NAME.fullmatch(name):
                 raise RequestError(f"'{name}' cannot be an output's name: use 1 to 64 of A-Z, a-z, 0-9, _ and -.")
-        if not isinstance(self.priority, int) or not -MAX_PRIORITY <= self.priority <= MAX_PRIORITY:
-            raise RequestError(f"priority={self.priority}: use {-MAX_PRIORITY} (last) to {MAX_PRIORITY} (first).")
-        for name, text, limit in (
-            ("tenant", self.tenant, MAX_TENANT),
-            ("idempotency key", self.idempotency_key, MAX_IDEMPOTENCY_KEY),
-        ):
-            if len(text) > limit or not text.isprintable():
-                raise RequestError(f"The {name} {text[:limit]!r} is not of at most {limit} printable characters.")
-        if (
-            self.expires_at is not None and not 0 <= self.expires_at <= _LATEST_AT
-        ):  # the Master knows whether it is past
-            raise RequestError(f"expires_at={self.expires_at:g} is no time before the year 10000. Give a time to come.")
-        if self.waits and self.expires_at is None:
-            raise RequestError("A task that is to wait for a worker needs a time until when: expires_at.")
+        check_name("idempotency key", self.idempotency_key, MAX_IDEMPOTENCY_KEY)
 
     def _digest(self) -> str:
         """Return a digest of all that decides what the result is."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
+from imgray.bounds import check_spec, label_of
 from imgray.errors import (
     CommandNotAllowedError,
     JobNotFoundError,
     NotACommandError,
     PassingError,
-    RequestError,
     TaskNotFoundError,
     WorkerNotFoundError,
+    WorkerUnavailableError,
 )
-from imgray.messages import OutputPart
+from imgray.messages import OutputPart, WorkerState
 from imgray.ports import MasterPort, StoragePort, WorkersPort
 from imgray.programs import JobProgram
 from imgray.retry import Backoff
@@ -85,13 +87,11 @@ class Jobs:
         if program is None:
             raise CommandNotAllowedError.among(request.command, self.allowed)
         program.check(request.path, request.arguments)
-        if request.waits and request.expires_at is None:
-            raise RequestError("A job that is to wait for a worker needs a time until when: expires_at.")
         spec = TaskSpec(
             id=request.task_id,
             source=CommandSource(request.command, request.path, tuple(sorted(request.arguments.items()))),
             outputs=(),
-            label=request.label,
+            label=label_of(request.label),
             tenant=request.tenant,
             priority=request.priority,
             expires_at=request.expires_at,
@@ -99,6 +99,7 @@ class Jobs:
             waits=request.waits,
             owner=request.owner,
         )
+        check_spec(spec)
         (task,) = await self._master.submit([spec])
         return task
 
@@ -111,15 +112,25 @@ class Jobs:
         await self.end(await self._on(worker, job_id))
 
     async def end(self, task: Task) -> None:
-        """Stop a job wherever it is, as `stop` does."""
+        """Stop a job wherever it is, as `stop` does.
+
+        Raises:
+            WorkerUnavailableError: the job is no longer wanted, but its worker does not say that it has ended.
+        """
         await self._master.cancel([task.id])
-        (task,) = await self._known(task.id)
-        begun = _last_attempt(task)
-        if begun is None or task.state is not State.CANCELLED:
+        task = await self._known(task.id)
+        begun = _begun(task)
+        if begun is None or task.state is not State.CANCELLED or await self._kept(task) is not None:
             return
-        async with asyncio.timeout(self._settings.call_timeout_s + self._longest_grace_s):
-            while (live := await self._workers.output(*begun, _EVERYTHING, _FOLLOW_S)) and live.ended is None:
-                pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.call_timeout_s + self._longest_grace_s):
+                while await self._live(begun, _EVERYTHING, _FOLLOW_S) is not None:
+                    pass
+                if await self._kept(task) is not None:
+                    return
+        views = await self._master.workers()
+        if any(view.info.id == begun[0] and view.state is not WorkerState.LOST for view in views):
+            raise WorkerUnavailableError
 
     async def query(self, worker: str, job_id: str) -> JobStatus:
         """Say how a job on a worker is.
@@ -131,7 +142,7 @@ class Jobs:
 
     async def status(self, task: Task) -> JobStatus:
         """Say how a job is, wherever it is, by its task as it stands now."""
-        begun = _last_attempt(task)
+        begun = _begun(task)
         match task.state:
             case State.SUCCEEDED:
                 return JobStatus(done=True)
@@ -139,31 +150,30 @@ class Jobs:
                 return JobStatus(done=True, error=True, error_text=task.failure.message if task.failure else "")
             case State.CANCELLED if begun is None:
                 return JobStatus(done=True, error=True, error_text="cancelled before it started")
+        kept = await self._kept(task) if task.state is State.CANCELLED else None
+        if kept is not None:
+            return _status(kept.ended.text if kept.ended else "cancelled")
         live = await self._live(begun, _EVERYTHING, 0.0) if begun else None
         if live is not None and live.ended is not None:  # it may not have been reported yet
             return _status(live.ended.text)
-        if live is not None or task.state is not State.CANCELLED:
-            return JobStatus(done=False)
-        kept = await self._kept(task)
-        return _status(kept.ended.text if kept is not None and kept.ended is not None else "cancelled")
+        return _status("cancelled") if live is None and task.state is State.CANCELLED else JobStatus(done=False)
 
     async def _on(self, worker: str, job_id: str) -> Task:
         """Return a job that was meant for a worker, or runs or ran there."""
         (task,) = await self._master.get([job_id])
         if task is not None and task.spec.is_command:
-            begun = _last_attempt(task)
-            there = begun[0] if begun else ""
+            there = task.lease.worker if task.lease else task.history[-1].worker if task.history else ""
             if worker in {task.spec.target.worker, there, worker_name(there)} - {""}:
                 return task
         if any(worker in {view.info.id, view.info.name} for view in await self._master.workers()):
             raise JobNotFoundError(job_id, worker)
         raise WorkerNotFoundError(f"worker {worker}")
 
-    async def _known(self, task_id: str) -> tuple[Task]:
+    async def _known(self, task_id: str) -> Task:
         (task,) = await self._master.get([task_id])
         if task is None:
             raise TaskNotFoundError(task_id)
-        return (task,)
+        return task
 
     async def follow(self, task_id: str, offset: int = 0, *, follow: bool = True) -> AsyncIterator[OutputPart]:
         """Give what a command has written from an offset on, and, if it is to be followed, what it will have.
@@ -177,17 +187,18 @@ class Jobs:
         failures = 0
         wait_s = _FOLLOW_S if follow else 0.0
         while True:
-            (task,) = await self._known(task_id)
+            task = await self._known(task_id)
             if not task.spec.is_command:
                 raise NotACommandError(task_id)
-            begun = _last_attempt(task)
+            begun = _begun(task)
             if begun is None and not task.state.finished:
                 if not follow:
                     return
                 await self._master.wait_started(task_id, wait_s)
                 yield OutputPart(Part((), offset, 0), None)  # so that nobody in between takes the connection for dead
                 continue
-            live = await self._live(begun, offset, wait_s) if begun else None
+            kept = await self._kept(task) if task.state.finished else None
+            live = await self._live(begun, offset, wait_s) if begun and kept is None else None
             if live is not None:
                 failures = 0
                 offset = live.part.next_offset
@@ -195,8 +206,7 @@ class Jobs:
                 if live.ended or not (follow or live.part.chunks):
                     return
                 continue
-            kept = await self._kept(task)
-            if kept is None and not task.state.finished:
+            if not task.state.finished:
                 failures += 1
                 await asyncio.sleep(_AGAIN.delay_s(failures, self._rng))  # its worker is away, or about to report
                 continue
@@ -213,7 +223,7 @@ class Jobs:
 
     async def _kept(self, task: Task) -> Transcript | None:
         """Return what is kept of the output of the latest attempt, None when that is nothing."""
-        begun = _last_attempt(task)
+        begun = _begun(task)
         if begun is None:
             return None
         (dumped,) = await self._storage.get([transcript_key(task.id, begun[1])])
@@ -228,11 +238,13 @@ def _status(ending: str) -> JobStatus:
     return JobStatus(done=True, error=bool(ending), error_text=ending)
 
 
-def _last_attempt(task: Task) -> tuple[str, int] | None:
-    """Return where, and under which token, a task was begun last; None when it never was."""
+def _begun(task: Task) -> tuple[str, int] | None:
+    """Return where, and under which token, a task runs or ran last; None when it never did, or is to run again."""
     if task.lease is not None:
         return task.lease.worker, task.lease.token
-    return (task.history[-1].worker, task.history[-1].token) if task.history else None
+    if task.state is State.QUEUED or not task.history:
+        return None
+    return task.history[-1].worker, task.history[-1].token
 
 
 def _parts(kept: Transcript | None, task: Task, offset: int) -> list[OutputPart]:

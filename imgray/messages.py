@@ -57,7 +57,7 @@ Outcome = Ack | Nack | Release
 class Exchange:
     """A worker's report and request: up to ``want`` images, and up to ``want_commands`` commands.
 
-    ``draining`` says that it knows that it is to end.
+    ``draining`` says that it knows that it is to end, ``hurries`` that it will stop its commands.
     """
 
     worker: str
@@ -69,6 +69,7 @@ class Exchange:
     want_commands: int = 0
     memory_bytes: int = 0
     draining: bool = False
+    hurries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Reply:
 
     ``unknown`` says that the Master does not know the worker (it restarted, or gave the worker up): register again.
     ``void`` are tokens that the worker holds or reported and that are no longer valid: drop that work, keep no output.
-    ``drain`` asks it to finish what runs, give back the rest, and end.
+    ``drain`` asks it to finish what runs, give back the rest, and end; ``hurry``, not to wait long for its commands.
     """
 
     seq: int
@@ -94,6 +95,7 @@ class Reply:
     void: tuple[int, ...] = ()
     unknown: bool = False
     drain: bool = False
+    hurry: bool = False
 
 
 class WorkerState(StrEnum):

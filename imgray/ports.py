@@ -28,6 +28,7 @@ STORAGE = "storage"
 """Names of the parts."""
 
 _TRY_S = 10.0  # how long one call may take before it is made again; a frozen process never answers
+_WORKER_S = 3.0  # how long a worker is tried to be reached
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
 
 
@@ -275,5 +276,6 @@ class RemoteWorkers:
         Raises:
             WorkerUnavailableError: it did not answer.
         """
-        remote = _Remote(worker_name(worker), WorkerUnavailableError, self._transport, self._settings)
-        return await remote.call("output", token, offset, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]
+        settings = self._settings.model_copy(update={"call_timeout_s": _WORKER_S})  # it may be gone for good
+        remote = _Remote(worker_name(worker), WorkerUnavailableError, self._transport, settings)
+        return await remote.call("output", worker, token, offset, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]

@@ -178,17 +178,20 @@ def resolve(path: Path | str, folders: Sequence[Path]) -> Path:
         PathNotAllowedError: it is outside.
         SourceUnreadableError: it is inside, but there is nothing.
     """
+    roots = [os.path.realpath(_expanded(folder)) for folder in folders]
     try:
         real = os.path.realpath(_full(path, folders))
-        inside = _inside(real, map(os.path.realpath, map(_expanded, folders)))
     except ValueError as error:  # no file can have such a name
         raise PathNotAllowedError(str(path), _SETTING) from error
-    if not inside:
+    if not _inside(real, roots):
         raise PathNotAllowedError(str(path), _SETTING)
     try:
-        return Path(os.path.realpath(real, strict=True))
+        there = os.path.realpath(real, strict=True)
     except OSError as error:
         raise SourceUnreadableError(str(path), error.strerror or str(error)) from error
+    if not _inside(there, roots):  # somebody has put a link there meanwhile
+        raise PathNotAllowedError(str(path), _SETTING)
+    return Path(there)
 
 
 def _expanded(folder: Path) -> str:

@@ -17,6 +17,8 @@ from imgray.keys import Key, repeated
 from imgray.programs import JobProgram, Program
 from imgray.scaling import PER_CORE, Bounds
 
+DEFAULT_RECEIVED_BYTES = 512 * 2**20
+
 
 class Settings(BaseSettings):
     """What an operator may choose; passed by value to every actor, so that a whole cluster agrees."""
@@ -73,6 +75,12 @@ class Settings(BaseSettings):
         default=(), description="Folders in which workers may read sources and write results themselves."
     )
     max_body_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest request body.")
+    max_received_bytes: int = Field(
+        default=DEFAULT_RECEIVED_BYTES,
+        ge=1,
+        description="Request bodies that are being received at a time, beyond which uploads get 429;"
+        " one of the largest always fits.",
+    )
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="Largest image, as width times height, all frames together."
     )
@@ -167,6 +175,11 @@ class Settings(BaseSettings):
         return self.data.expanduser().absolute()
 
     @property
+    def receivable_bytes(self) -> int:
+        """``max_received_bytes``, but such that the largest upload and its form fit."""
+        return max(self.max_received_bytes, 2 * self.max_body_bytes)
+
+    @property
     def pool(self) -> Bounds:
         """Between how many workers the pool may vary."""
         if not (self.workers or self.max_workers):
@@ -231,6 +244,7 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

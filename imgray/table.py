@@ -62,6 +62,7 @@ class TaskTable(TaskBook):
         try:
             answers, new = self._admission.sort(specs, self._tasks, earlier, now)
             self._admission.check_room(new, self.live, self.live_bytes)
+            self._backlog.check_room(new)
             for spec in new:
                 check(spec)
         except ImgrayError as error:  # their inputs will be deleted: no call that was overtaken may bring them in

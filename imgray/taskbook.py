@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from imgray.admission import Admission
-from imgray.backlog import Backlog
+from imgray.backlog import Admits, Backlog, Waiting
 from imgray.errors import TaskNotFoundError
 from imgray.leases import Leases
 from imgray.policy import Policy
@@ -42,8 +42,6 @@ class TaskBook:
         self._counts: Counter[State] = Counter(counts)  # of all tasks ever, the forgotten ones too
         self.live_bytes = 0
         """How large the inputs of the live tasks are together."""
-        self.queued_pixels = 0
-        """How many pixels the images of the queued tasks have together, as far as that is known."""
         self._backlog = Backlog(self._tasks)
         self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
         self.leases = Leases()
@@ -80,9 +78,9 @@ class TaskBook:
         """Estimate how many tasks can be leased now (cancelled ones may be counted)."""
         return self._backlog.ready(now)
 
-    def waiting_since(self) -> float | None:
-        """Return since when what is next in turn has been ready; None when nothing waits."""
-        return self._backlog.since()
+    def waiting(self, counts: Admits) -> Waiting:
+        """Describe what is ready, of the targets that count."""
+        return self._backlog.waiting(counts)
 
     def bound(self) -> list[str]:
         """List the workers for which tasks wait that no other may take."""
@@ -141,7 +139,6 @@ class TaskBook:
         moved = replace(task, state=state, **{"lease": None, **changes})
         self._counts[task.state] -= 1
         self.live_bytes -= 0 if task.state.finished else task.spec.size_bytes
-        self.queued_pixels -= task.spec.pixels if task.state is State.QUEUED else 0
         self._put(moved)
         if state is State.QUEUED:
             self._backlog.put_off(moved)
@@ -162,7 +159,6 @@ class TaskBook:
             self._deadlines.stop(task.id)
             return
         self.live_bytes += task.spec.size_bytes
-        self.queued_pixels += task.spec.pixels if task.state is State.QUEUED else 0
         if task.expires_at is not None:
             self._deadlines.set(task.id, task.expires_at)
 

@@ -29,10 +29,10 @@ async def http(folder: Path, **settings: object) -> AsyncIterator[httpx.AsyncCli
 
 
 @asynccontextmanager
-async def calling(cluster: LocalCluster) -> AsyncIterator[httpx.AsyncClient]:
+async def calling(cluster: LocalCluster, caller: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(cluster.settings, lambda: cluster.gateway)
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(caller, 4321))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
 

@@ -183,7 +183,7 @@ async def drain_actors(settings: Settings) -> None:
         async with asyncio.timeout(settings.drain_s + _DRAIN_SLACK_S):
             await master.drain_all()
             for delay_s in _POLL.delays_s(random.Random()):  # noqa: S311  # jitter
-                if not [view for view in await master.workers() if view.state is not WorkerState.LOST]:
+                if not any(name.startswith(WORKER_PREFIX) for name in named_actors()):
                     return
                 await asyncio.sleep(delay_s)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from imgray.actors.ledger import Ledger
 from imgray.actors.roster import Member, Roster
-from imgray.errors import LeaseLostError, WorkerNotFoundError, WorkersReturningError
+from imgray.errors import ImgrayError, LeaseLostError, WorkerNotFoundError, WorkersReturningError
 from imgray.messages import Ack, Exchange, Grant, Nack, Outcome, Reply, WorkerView
 from imgray.rate import Rate
 from imgray.settings import Settings
@@ -24,7 +24,9 @@ Watch = Callable[[str], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
-_RETURN_S = 5.0  # how long workers may take to register again when the Master has started
+RETURN_S = 5.0
+"""How long workers may take to register again when the Master has started."""
+
 _SPEED_S = 60.0
 _UNKNOWN_PIXELS_PER_S = 5_000_000.0  # what a worker does, until it is known
 
@@ -51,6 +53,7 @@ class Dispatcher:
         self.refused = 0
         """How many reports came with a token that was no longer valid."""
         self.roster = Roster()
+        self._closing = False
         self._pixels = Rate(_SPEED_S)
         self._busy = Rate(_SPEED_S)
         self._parked: dict[str, _Parked] = {}
@@ -63,6 +66,11 @@ class Dispatcher:
             task.cancel()
 
     # For the Master
+
+    @property
+    def returning(self) -> bool:
+        """True while workers that are there may not have registered again yet."""
+        return self._clock() < self._returning_until
 
     @property
     def pixels_per_s(self) -> float:
@@ -80,9 +88,7 @@ class Dispatcher:
         """
         if spec.waits or spec.target == ANYWHERE or self.roster.serves(spec.target):
             return
-        if self._clock() < self._returning_until:
-            raise WorkersReturningError(str(spec.target))
-        raise WorkerNotFoundError(str(spec.target))
+        raise self._missing(str(spec.target))
 
     def expect(self, target: Target) -> None:
         """Find out whether the one worker that may take a task is still there; if not, the task is lost."""
@@ -108,23 +114,30 @@ class Dispatcher:
         self.sweep()
         return self.roster.views(self._view)
 
-    def is_draining(self, worker: str) -> bool:
-        """Say whether a worker is on its way out already."""
-        member = self.roster.find(worker)
-        return member is not None and member.draining
-
     def drain(self, worker: str) -> WorkerView:
         """Have a worker, by its id or its name, finish what runs, give back the rest, and end.
 
         Raises:
             WorkerNotFoundError: there is none.
+            WorkersReturningError: there may be one soon.
         """
         member = self.roster.find(worker)
         if member is None:
-            raise WorkerNotFoundError(f"worker {worker}")
+            raise self._missing(f"worker {worker}")
         self._drain(member)
         self.hand_out()
         return self._view(member)
+
+    def drain_all(self) -> None:
+        """Drain every worker, and whoever registers from now on, and let none wait long for its commands."""
+        self._closing = True
+        for member in self.roster.members:
+            self._drain(member)
+            self.unpark(member.info.id)  # one that drains already is to hurry now
+        self.hand_out()
+
+    def _missing(self, what: str) -> ImgrayError:
+        return WorkersReturningError(what) if self.returning else WorkerNotFoundError(what)
 
     def _drain(self, member: Member) -> None:
         if not member.draining:
@@ -162,6 +175,8 @@ class Dispatcher:
         if known is not None and seq < known.seq:  # it was overtaken: what it says is of before
             return
         self.roster.register(info, seq, now)
+        if self._closing:
+            self.drain(info.id)
         self._watch_over(info.id)
         self._table.give_back(info.id, set(held), now)
         self._table.renew(info.id, held, now)
@@ -199,7 +214,7 @@ class Dispatcher:
         if member.advance(request.seq, request.received):
             self.unpark(request.worker)
             granted = self._grant(member, request)
-            told = request.draining or not member.draining
+            told = (request.draining or not member.draining) and not (self._closing and not request.hurries)
             if told and not (granted or member.unreceived or request.outcomes or self._void(request)):
                 await self._park(request)
         self.hand_out()
@@ -213,6 +228,7 @@ class Dispatcher:
             tuple(grant for grant in grants if grant.token in valid),
             (*refused, *self._void(request)),
             drain=member.draining,
+            hurry=self._closing,
         )
 
     def _void(self, request: Exchange) -> list[int]:
@@ -259,9 +275,13 @@ class Dispatcher:
         now = self._clock()
         share = -(-self._table.ready(now) // (2 * len(self.roster.active)))
         info = member.info
+        unheard = [grant.spec.is_command for grant in member.unreceived]  # the worker has not counted them
         tasks = [
             task
-            for want, commands in ((min(request.want, share), False), (request.want_commands, True))
+            for want, commands in (
+                (min(request.want - unheard.count(False), share), False),
+                (request.want_commands - unheard.count(True), True),
+            )
             for task in self._table.lease(info.id, want, now, info.node, info.meets, commands=commands)
         ]
         member.unreceived += [Grant(task.spec, task.token, task.attempts) for task in tasks]
@@ -287,7 +307,7 @@ class Dispatcher:
 
     def _expect_workers(self) -> None:
         """Watch over the workers that the journal's tasks are held by, or meant for: they may have died meanwhile."""
-        self._returning_until = self._clock() + _RETURN_S
+        self._returning_until = self._clock() + RETURN_S
         for worker in {*self._table.leases.holders(), *self._table.bound()}:
             self._watch_over(worker)
 

@@ -27,13 +27,18 @@ class _Job:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     drained: bool = False
 
+    def has_nothing_at(self, offset: int) -> bool:
+        """Say whether there is nothing to tell yet to whoever knows what comes before an offset."""
+        size = self.transcript.size
+        return offset > size or (offset == size and self.transcript.ended is None)
+
 
 class Jobs:
     """Runs the programs that the operator allowed, each in a process group of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = settings.jobs
-        self._slots = settings.job_slots if settings.jobs else 0
+        self._slots = settings.job_slots
         self._running: dict[int, _Job] = {}  # by token
         self._newest = 0
         self._begun = asyncio.Event()  # one more
@@ -90,7 +95,8 @@ class Jobs:
     async def output(self, token: int, offset: int, wait_s: float) -> OutputPart | None:
         """Return what a program wrote from an offset on, as soon as there is some; None when it does not run here.
 
-        One that is only about to be granted is waited for: tokens come in order.
+        One that is only about to be granted is waited for: tokens come in order. With an offset behind everything, its
+        end is waited for, until its transcript is in Storage.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -102,10 +108,10 @@ class Jobs:
             return None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while offset >= job.transcript.size and job.transcript.ended is None and token in self._running:
+                while token in self._running and job.has_nothing_at(offset):
                     job.news.clear()
                     await job.news.wait()
-        return OutputPart.of(job.transcript, offset, _READ_BYTES)
+        return OutputPart.of(job.transcript, offset, _READ_BYTES) if token in self._running else None
 
 
 def _error_of(ending: JobEnding, job: _Job, limits: JobLimits) -> ImgrayError | None:

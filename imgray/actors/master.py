@@ -234,19 +234,17 @@ class Master:
 
         Raises:
             WorkerNotFoundError: there is none of this id or name.
+            WorkersReturningError: there may be one soon.
         """
-        already = self._dispatcher.is_draining(worker)
         view = self._dispatcher.drain(worker)
-        if not already:
-            await self._pool.spare()
+        await self._pool.spare()
         await self._ledger.committed()
         return view
 
     async def drain_all(self) -> None:
         """Have all workers drained, and start no more: the service ends."""
-        self._pool.close()
-        for member in self._dispatcher.roster.active:
-            self._dispatcher.drain(member.info.id)
+        self._dispatcher.drain_all()
+        await self._pool.close()
 
     async def scale(self, bounds: Bounds) -> PoolView:
         """Set between how many workers the pool may vary."""

@@ -16,7 +16,7 @@ from imgray.errors import PassingError
 from imgray.messages import PoolView
 from imgray.scaling import Bounds, Load, Scaler
 from imgray.settings import Settings
-from imgray.target import WORKER_PREFIX
+from imgray.target import ANYWHERE, WORKER_PREFIX, Target
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Pool:
         self._leaving: set[str] = set()
         self._changed = asyncio.Event()
         self._closed = False
+        self._sparing = asyncio.Lock()
 
     async def run(self) -> None:
         """Look after the pool until cancelled."""
@@ -90,23 +91,27 @@ class Pool:
         return self.view()
 
     async def spare(self) -> None:
-        """Do with one worker less, which is being drained."""
-        if self._bounds.follows_cores:
+        """Do without the workers that are being drained, unless the load decides. To do it again changes nothing."""
+        async with self._sparing:
+            if not (self._bounds.follows_cores or self._bounds.fixed):
+                return
             left = len(self._staying(await self._launcher.names()))
-        elif self._bounds.fixed:
-            left = max(self._bounds.minimum - 1, 0)
-        else:
-            return
-        await self.scale(Bounds(left, left))
+            if self._bounds.fixed:
+                left = min(left, self._bounds.minimum)
+            await self.scale(Bounds(left, left))
 
     def leaves(self, name: str) -> None:
         """Count on a worker no more, though its process may take a moment to end."""
         self._leaving.add(name)
         self._changed.set()
 
-    def close(self) -> None:
-        """Start no more workers: the service ends."""
+    async def close(self) -> None:
+        """Start no more workers, and end those that have not come to be: the service ends."""
         self._closed = True
+        with contextlib.suppress(PassingError):
+            for name in await self._launcher.names():
+                if self._dispatcher.roster.find(name) is None and not self._dispatcher.returning:
+                    await self._launcher.end(name)
 
     def view(self) -> PoolView:
         """Describe the pool."""
@@ -123,17 +128,19 @@ class Pool:
         )
 
     async def _adjust(self) -> None:
+        self._present = await self._launcher.names()
+        cores = await self._launcher.cores() if self._bounds.follows_cores else 0
         if self._closed:
             return
-        self._present = await self._launcher.names()
-        self._leaving &= self._present
-        cores = await self._launcher.cores() if self._bounds.follows_cores else 0
+        self._leaving = {name for name in self._leaving & self._present if not self._dispatcher.roster.find(name)}
         there = self._staying(self._present)
         self._wanted = self._scaler.size(self._bounds, self._load(), len(there), cores, self._clock())
         if self._wanted > len(there):
             for name in _free_names(self._wanted - len(there), self._present):
                 log.info("action=start worker=%s", name)
                 await self._launcher.start(name)
+        if self._dispatcher.returning:  # who seems not to be there may be busy
+            return
         for name in self._superfluous(there)[: max(len(there) - self._wanted, 0)]:
             member = self._dispatcher.roster.find(name)
             if member is None:
@@ -160,17 +167,20 @@ class Pool:
 
         return sorted(members, key=loss)
 
+    def _grows_for(self, target: Target) -> bool:
+        """Say whether another worker may help with a target: not if it names one, or labels that none has."""
+        return not (target.worker or target.node) and (target == ANYWHERE or self._dispatcher.roster.serves(target))
+
     def _busy(self, member: Member) -> bool:
         return bool(self._ledger.table.leases.of(member.info.id))
 
     def _load(self) -> Load:
         now = self._clock()
-        table = self._ledger.table
-        since = table.waiting_since()
+        waiting = self._ledger.table.waiting(self._grows_for)
         return Load(
-            waiting=table.ready(now),
-            waiting_pixels=table.queued_pixels,
-            waiting_s=now - since if since is not None else 0.0,
+            waiting=waiting.tasks,
+            waiting_pixels=waiting.pixels,
+            waiting_s=now - waiting.since if waiting.since is not None else 0.0,
             pixels_per_s=self._dispatcher.pixels_per_s,
             busy=sum(self._busy(member) for member in self._dispatcher.roster.active),
         )

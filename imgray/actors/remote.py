@@ -6,13 +6,13 @@ Actors are detached and found by name in the namespace `NAMESPACE`; that is all 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -106,18 +106,26 @@ class WorkerActor:
         may set: it writes where the stack is into a file, which here is a pipe that wakes the event loop.
         """
         asked, self._asking = os.pipe()
+        loop = asyncio.get_running_loop()
+
+        def drain() -> None:
+            loop.remove_reader(asked)  # once is enough
+            self._worker.drain(hurry=True)
+
         faulthandler.register(signal.SIGTERM, file=self._asking, all_threads=False, chain=False)
-        asyncio.get_running_loop().add_reader(asked, self._worker.drain)
+        loop.add_reader(asked, drain)
 
     def _end(self, run: asyncio.Task[None]) -> None:
         """End this process: for good when it was drained, or else Ray starts another."""
-        if run.cancelled() or run.exception() is not None:
-            os._exit(1)
-        ray.kill(ray.get_actor(self._info.name, NAMESPACE))
+        with contextlib.suppress(RayError, ValueError):
+            if not run.cancelled() and run.exception() is None:
+                ray.kill(ray.get_actor(self._info.name, NAMESPACE))
+                return
+        os._exit(1)
 
-    async def output(self, token: int, offset: int, wait_s: float) -> OutputPart | None:
+    async def output(self, worker: str, token: int, offset: int, wait_s: float) -> OutputPart | None:
         """See `WorkersPort.output`."""
-        return await self._worker.output(token, offset, wait_s)
+        return await self._worker.output(token, offset, wait_s) if worker == self._info.id else None
 
     async def outlive(self, worker_id: str) -> None:
         """Never answer while the worker with this id lives; answer at once when another has taken its place."""
@@ -125,7 +133,7 @@ class WorkerActor:
             await asyncio.Event().wait()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _ending_when_refused(part: str) -> Iterator[None]:
     """End this process when a disk refuses to have it start: Ray starts another, but never one whose start raised."""
     try:
@@ -148,7 +156,8 @@ async def _outlive(worker_id: str) -> None:
     for _ in range(_CALLS_TO_THE_DEAD):
         called_at = time.monotonic()
         try:
-            await ray.get_actor(worker_name(worker_id), NAMESPACE).outlive.remote(worker_id)
+            actor = await asyncio.to_thread(ray.get_actor, worker_name(worker_id), NAMESPACE)
+            await actor.outlive.remote(worker_id)
         except ActorUnavailableError:
             if time.monotonic() - called_at > _PENDING_S:
                 return
@@ -213,7 +222,7 @@ class RayTransport:
         """See `Transport.call`."""
         try:
             if part not in self._actors:
-                self._actors[part] = ray.get_actor(part, NAMESPACE)
+                self._actors[part] = await asyncio.to_thread(ray.get_actor, part, NAMESPACE)
             return await self._answer(part, method, arguments)
         except RayTaskError as error:
             if isinstance(error.cause, ImgrayError):

@@ -74,6 +74,11 @@ class Roster:
         return len(self._members)
 
     @property
+    def members(self) -> list[Member]:
+        """All registered workers."""
+        return list(self._members.values())
+
+    @property
     def active(self) -> list[Member]:
         """The workers that take new tasks."""
         return [member for member in self._members.values() if not member.draining]

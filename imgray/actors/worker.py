@@ -110,14 +110,14 @@ class Worker:
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
         self._registered = False
-        self._seq = self._newest = 0
+        self._seq = self._newest = self._registered_seq = 0
         self._mean_s: float | None = None
         self._produced = asyncio.Event()  # there are results to store
         self._hungry = asyncio.Event()  # little is left to do
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
         self._storage_away = False
-        self._draining = False
+        self._draining = self._hurries = False
         self._group = asyncio.TaskGroup()
         self._rng = random.Random()  # noqa: S311  # jitter
 
@@ -168,15 +168,18 @@ class Worker:
     def _drained(self) -> bool:
         return self._draining and not self._held
 
-    def drain(self) -> None:
-        """Take nothing new, finish what runs, give back the rest, and end."""
+    def drain(self, *, hurry: bool) -> None:
+        """Take nothing new, finish what runs, give back the rest, and end; in a hurry, stop commands after a while."""
+        if hurry and not self._hurries:
+            self._hurries = True
+            asyncio.get_running_loop().call_later(self._settings.drain_s, self._jobs.drain)
+            self._to_report.set()
         if self._draining:
             return
         log.info("action=drain worker=%s", self.info.id)
         self._draining = True
         for token in [token for token, held in self._held.items() if held.waits_or_runs][1:]:
             self._runner.drop(token)
-        asyncio.get_running_loop().call_later(self._settings.drain_s, self._jobs.drain)
         self._to_report.set()
 
     async def _paced(self, call: Awaitable[None], failures: int) -> int:
@@ -190,6 +193,7 @@ class Worker:
         return 0
 
     async def _register(self) -> None:
+        self._registered_seq = self._seq
         await self._master.register(self.info, tuple(self._held), self._seq)
         self._registered = True
 
@@ -206,6 +210,7 @@ class Worker:
             want_commands=0 if self._draining or self._storage_away else self._jobs.free,
             memory_bytes=memory_of(os.getpid(), self._runner.pid),
             draining=self._draining,
+            hurries=self._hurries,
         )
         self._take(await self._master.exchange(request), outcomes)
 
@@ -223,8 +228,9 @@ class Worker:
                 self._runner.drop(token)
                 self._jobs.stop(token)
         if reply.drain:
-            self.drain()
-        self._receive([grant for grant in reply.grants if grant.token > self._newest])  # a grant may come twice
+            self.drain(hurry=reply.hurry)
+        if reply.seq > self._registered_seq:  # what came before was given back when we registered
+            self._receive([grant for grant in reply.grants if grant.token > self._newest])  # a grant may come twice
 
     def _receive(self, new: Sequence[Grant]) -> None:
         if not new:

@@ -19,6 +19,7 @@ from imgray.errors.access import (
     KeysNeededError,
     RateLimitedError,
     ScopeMissingError,
+    TooMuchAtOnceError,
     UnauthenticatedError,
 )
 from imgray.errors.base import (
@@ -50,6 +51,7 @@ from imgray.errors.base import (
     PipelineError,
     QueueFullError,
     RequestError,
+    RequestTooLargeError,
     RouteNotFoundError,
     ServiceError,
     SetupError,
@@ -162,6 +164,7 @@ __all__ = [
     "QueueFullError",
     "RateLimitedError",
     "RequestError",
+    "RequestTooLargeError",
     "RouteNotFoundError",
     "ScopeMissingError",
     "ServiceError",
@@ -184,6 +187,7 @@ __all__ = [
     "TooManyPixelsError",
     "TooManyScansError",
     "TooManyWatchersError",
+    "TooMuchAtOnceError",
     "TooWideError",
     "UnauthenticatedError",
     "UnknownOperationError",

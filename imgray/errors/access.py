@@ -31,6 +31,13 @@ class RateLimitedError(PassingError):
         return int(self.args[3])
 
 
+class TooMuchAtOnceError(PassingError):
+    """Uploads are being received that are larger together than ``max_received_bytes``."""
+
+    status = 429
+    sentence = "More than {0:,} bytes would be received at the same time (setting max_received_bytes). Try again."
+
+
 class KeysNeededError(SetupError):
     """Refusing to listen beyond this machine without keys: anybody could use the service."""
 

@@ -41,6 +41,13 @@ class BodyTooLargeError(RequestError):
     sentence = "The body is larger than the limit of {0:,} bytes (setting max_body_bytes)."
 
 
+class RequestTooLargeError(RequestError):
+    """The body is no image, and larger than what such a request can need."""
+
+    status = 413
+    sentence = "The body is larger than the {0:,} bytes that a request to this path may have."
+
+
 class MethodNotAllowedError(RequestError):
     """The path exists, the method does not."""
 

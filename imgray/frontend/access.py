@@ -15,8 +15,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from imgray.errors import ImgrayError
+from imgray.frontend.dependencies import gateway_of
 from imgray.frontend.limits import Limits
-from imgray.frontend.uploads import BODY_BYTES, App, Receive, Send
+from imgray.frontend.uploads import BODY_BYTES, App, Receive, Send, check_size
 from imgray.keys import Authenticator, Caller, Scope, bearer
 
 PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
@@ -79,10 +80,13 @@ async def within_limits(request: Request, caller: CallerDep) -> AsyncIterator[No
     """Count a submission and its body against the limits of the caller's key.
 
     Raises:
+        BodyTooLargeError: the body is over the limit of all.
         RateLimitedError: the key is over one.
     """
     limits: Limits = request.app.state.limits
     declared = request.headers.get("content-length", "")
+    if declared.isdecimal():  # before it is charged: nothing so large is read
+        check_size(int(declared), gateway_of(request).settings.max_body_bytes)
     limits.admit(caller, int(declared) if declared.isdecimal() else None)
     try:
         yield

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from imgray.errors import ImgrayError, RequestError, TaskNotReadyError
 from imgray.frontend.access import SUBMITS, CallerDep, needs
-from imgray.frontend.dependencies import GatewayDep, retry_after
+from imgray.frontend.dependencies import GatewayDep, retry_after, shown
 from imgray.frontend.uploads import check_image, read_form
 from imgray.gateway import Submission, find_output
 from imgray.keys import Scope
@@ -85,4 +85,4 @@ def _given(task_id: str) -> str:
 
 
 def _sentence(error: ImgrayError) -> Response:
-    return PlainTextResponse(str(error), error.status, retry_after(error))
+    return PlainTextResponse(shown(error), error.status, retry_after(error))

@@ -22,11 +22,11 @@ from imgray.errors import (
 )
 from imgray.frontend import ancestors, dead_letters, jobs, metrics, scheduler, submissions, tasks, workers
 from imgray.frontend.access import Authentication
-from imgray.frontend.dependencies import GatewayDep, check_host, retry_after
+from imgray.frontend.dependencies import GatewayDep, check_host, retry_after, shown
 from imgray.frontend.limits import Limits
 from imgray.frontend.readiness import check_ready
 from imgray.frontend.schema import ErrorJson
-from imgray.frontend.uploads import BodyLimit
+from imgray.frontend.uploads import BodyLimit, RefusedError
 from imgray.gateway import Gateway
 from imgray.keys import Authenticator
 from imgray.settings import Settings
@@ -67,8 +67,9 @@ def create_app(settings: Settings, connect: Callable[[], Gateway], limits: Limit
         dependencies=[] if settings.keys else [Depends(check_host)],  # no browser sends a key by itself
         responses={"4XX": {"model": ErrorJson}, "5XX": {"model": ErrorJson}},
     )
-    app.state.limits = limits or Limits(settings.keys)
-    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.state.limits = limits or Limits(settings.keys, most_received_bytes=settings.receivable_bytes)
+    receiving = app.state.limits.receiving
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes, receiving=receiving)
     app.add_middleware(Authentication, authenticator=Authenticator(settings.keys), render=_render)
     _add_pages(app)
     for routes in (ancestors, scheduler, submissions, tasks, dead_letters, jobs, workers, metrics):
@@ -117,6 +118,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
+        if isinstance(error, RefusedError):
+            return _render(error.error)
         where = request.method, request.url.path
         if error.status_code == MethodNotAllowedError.status:
             return _render(MethodNotAllowedError(*where), error.headers)
@@ -133,7 +136,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 def _render(error: ImgrayError, headers: Mapping[str, str] | None = None) -> Response:
     body = ErrorJson(
         code=error.code,
-        message=str(error).encode(errors="replace").decode(),
+        message=shown(error),
         task_id=error.task_id if isinstance(error, TaskError) else None,
     )
     challenge = {"WWW-Authenticate": "Bearer"} if isinstance(error, UnauthenticatedError) else {}

@@ -27,16 +27,19 @@ def gateway_of(request: Request) -> Gateway:
 async def check_host(request: Request) -> None:
     """Refuse what a browser was tricked into: a foreign name that leads here, or another site's page.
 
+    And whoever says that it calls this machine by a loopback name, but comes from another one.
+
     Raises:
         HostNotAllowedError: the ``Host`` is no name of this service's, or the ``Origin`` is another.
     """
     settings = gateway_of(request).settings
+    from_here = request.client is not None and is_loopback(request.client.host)
     for url in (f"//{request.headers.get('host', '')}", request.headers.get("origin", "")):
         try:
             host = urlsplit(url).hostname
         except ValueError:
             host = url
-        if url not in {"", "//"} and not (host and (is_loopback(host) or host in settings.hosts)):
+        if url not in {"", "//"} and not (host and ((is_loopback(host) and from_here) or host in settings.hosts)):
             raise HostNotAllowedError(host or url)
 
 
@@ -70,6 +73,11 @@ def position_of(cursor: str) -> int | None:
 def cursor_of(position: int | None) -> str | None:
     """Return the cursor for a place in a list."""
     return None if position is None else str(position)
+
+
+def shown(error: ImgrayError) -> str:
+    """Return what an error says, though it may repeat what is no text."""
+    return str(error).encode(errors="replace").decode()
 
 
 def retry_after(error: ImgrayError) -> dict[str, str]:

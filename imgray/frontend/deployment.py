@@ -44,15 +44,17 @@ def build_application(settings: Settings) -> Application:
     """Describe the Frontend to Serve. Its replicas see to it that the actors are there."""
     settings = settings.portable()  # replicas may start on other machines
 
+    bounds = settings.keys, settings.receivable_bytes
+
     def build_app() -> FastAPI:
         start_actors(settings)
-        return create_app(settings, lambda: remote_gateway(settings), _limits(settings.keys))
+        return create_app(settings, lambda: remote_gateway(settings), _limits(*bounds))
 
     class Frontend(Servicer):
         """Answers gRPC by its methods, and HTTP by the application."""
 
         def __init__(self) -> None:
-            super().__init__(settings, lambda: remote_gateway(settings), _limits(settings.keys))
+            super().__init__(settings, lambda: remote_gateway(settings), _limits(*bounds))
 
     deployment = serve.deployment(
         name="Frontend",
@@ -65,9 +67,9 @@ def build_application(settings: Settings) -> Application:
 
 
 @lru_cache
-def _limits(keys: tuple[Key, ...]) -> Limits:
+def _limits(keys: tuple[Key, ...], receivable_bytes: int) -> Limits:
     """Return the limits of this replica, which HTTP and gRPC share."""
-    return Limits(keys)
+    return Limits(keys, most_received_bytes=receivable_bytes)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from imgray.frontend.access import STARTS, CallerDep, needs
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.dependencies import GatewayDep, position_of
 from imgray.frontend.schema import CommandJson, JobJson, TaskJson
 from imgray.keys import Scope
 from imgray.messages import OutputPart
@@ -57,7 +57,7 @@ async def follow_output(
     ended: `{"error_text": ""}` if well.
     """
     last = request.headers.get("last-event-id", "")
-    start = int(last) if last.isdecimal() else offset
+    start = position_of(last) or offset
     parts = gateway.jobs.follow(task_id, start, follow=follow)
     first = await anext(parts, None)  # now, so that an unknown task is answered by its error
     as_events = _EVENTS in request.headers.get("accept", "")

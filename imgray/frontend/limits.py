@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from imgray.errors import RateLimitedError
+from imgray.errors import RateLimitedError, TooMuchAtOnceError
 from imgray.keys import Caller, Key
+from imgray.settings import DEFAULT_RECEIVED_BYTES
 
 _ROUNDING = 1e-6  # less than one of anything, more than sums of many floats are off
 
@@ -36,10 +38,44 @@ class Bucket:
         self._level -= amount
 
 
-class Limits:
-    """Admits what the callers' keys allow."""
+class Receiving:
+    """How much of what is being uploaded a replica holds, whoever sends it: bounded, or a thousand uploads fill it."""
 
-    def __init__(self, keys: Sequence[Key], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    @contextmanager
+    def upload(self) -> Iterator[Callable[[int], None]]:
+        """Count one upload, until the ``with`` block ends and lets go of it; gives what to call with each part's size.
+
+        What is called raises `TooMuchAtOnceError` when there is no room.
+        """
+        counted = 0
+
+        def count(size_bytes: int) -> None:
+            nonlocal counted
+            if self._bytes + size_bytes > self._most_bytes:
+                raise TooMuchAtOnceError(self._most_bytes)
+            counted += size_bytes
+            self._bytes += size_bytes
+
+        try:
+            yield count
+        finally:
+            self._bytes -= counted
+
+
+class Limits:
+    """Admits what the callers' keys allow, and no more at a time than there is room for."""
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        clock: Callable[[], float] = time.monotonic,
+        most_received_bytes: int = DEFAULT_RECEIVED_BYTES,
+    ) -> None:
+        self.receiving = Receiving(most_received_bytes)
         self._clock = clock
         now = clock()
         self._submissions = {

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from imgray.errors import ImgrayError, JobNotFoundError, TaskNotFoundError, WorkerNotFoundError
 from imgray.frontend.access import STARTS, CallerDep, needs
-from imgray.frontend.dependencies import GatewayDep, retry_after
+from imgray.frontend.dependencies import GatewayDep, retry_after, shown
 from imgray.jobs import JobRequest
 from imgray.keys import Scope
 from imgray.target import Target
@@ -72,5 +72,5 @@ async def query(asked: Annotated[JobIdJson, Body()], gateway: GatewayDep) -> Res
 
 
 def _refused(error: ImgrayError) -> Response:
-    body: dict[str, Any] = {"error": _MESSAGES.get(type(error), str(error)), "code": error.code}
+    body: dict[str, Any] = {"error": _MESSAGES.get(type(error)) or shown(error), "code": error.code}
     return JSONResponse(body, error.status, retry_after(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from imgray.gateway import MAX_LABEL, MAX_PRIORITY, MAX_TENANT
+from imgray.bounds import MAX_LABEL, MAX_PRIORITY, MAX_TENANT
 from imgray.jobs import JobRequest
 from imgray.messages import PoolView, WorkerState, WorkerView
 from imgray.moment import parse_moment

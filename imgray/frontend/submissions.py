@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
+from imgray.bounds import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_OUTPUTS, MAX_PRIORITY, MAX_TENANT
 from imgray.catalogue import Catalogue
 from imgray.errors import RequestError
 from imgray.frontend.accept import accepted_formats
@@ -18,7 +19,7 @@ from imgray.frontend.access import SUBMITS, CallerDep
 from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_OUTPUTS, MAX_PRIORITY, MAX_TENANT, Submission
+from imgray.gateway import Submission
 from imgray.moment import parse_moment
 from imgray.pipeline import Pipeline
 from imgray.target import Target

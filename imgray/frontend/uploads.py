@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from imgray.codec import ImageInfo, ImageLimits, inspect
-from imgray.errors import BodyTooLargeError, EmptyImageError, RequestError
+from imgray.errors import BodyTooLargeError, EmptyImageError, ImgrayError, RequestError, RequestTooLargeError
+from imgray.frontend.limits import Receiving
 from imgray.pipeline import Pipeline, reading_at_the_door
 from imgray.settings import Settings
 
@@ -24,36 +25,66 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 BODY_BYTES = "imgray.body_bytes"
 """Where in a request's scope stands how much of its body was read."""
 
+IMAGE_PATHS = frozenset({"/v1/tasks", "/submitTask"})
+"""Where images are sent to; bodies for elsewhere are small."""
+
+_JSON_BYTES = 2**20
 _MAX_FIELDS = 64
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and small fields around an image in a form
 
 
-class BodyLimit:
-    """ASGI middleware that stops reading a body as soon as it is over the limit."""
+class RefusedError(HTTPException):
+    """An error of ours, in the one form that FastAPI lets through while it reads a body."""
 
-    def __init__(self, app: App, max_body_bytes: int) -> None:
+    def __init__(self, error: ImgrayError) -> None:
+        super().__init__(error.status)
+        self.error = error
+
+
+class BodyLimit:
+    """ASGI middleware that stops reading a body as soon as it is over the limit, or there is no room for it."""
+
+    def __init__(self, app: App, max_body_bytes: int, receiving: Receiving) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._receiving = receiving
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._max_body_bytes + _FORM_OVERHEAD_BYTES
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         scope[BODY_BYTES] = 0
+        with self._receiving.upload() as count:
 
-        async def counted() -> Message:
-            if declared.isdigit() and int(declared) > limit:
-                raise BodyTooLargeError(self._max_body_bytes)
-            message = await receive()
-            scope[BODY_BYTES] += len(message.get("body", b""))
-            if scope[BODY_BYTES] > limit:
-                raise BodyTooLargeError(self._max_body_bytes)
-            return message
+            async def counted() -> Message:
+                if declared.isdigit():
+                    self._check(scope["path"], int(declared))
+                message = await receive()
+                size_bytes = len(message.get("body", b""))
+                scope[BODY_BYTES] += size_bytes
+                self._check(scope["path"], scope[BODY_BYTES])
+                count(size_bytes)
+                return message
 
-        await self._app(scope, counted, send)
+            await self._app(scope, counted, send)
+
+    def _check(self, path: str, size_bytes: int) -> None:
+        if path in IMAGE_PATHS:
+            check_size(size_bytes, self._max_body_bytes)
+        elif size_bytes > _JSON_BYTES:
+            raise RefusedError(RequestTooLargeError(_JSON_BYTES))
+
+
+def check_size(size_bytes: int, max_body_bytes: int) -> None:
+    """See that the body of an upload, of which a form may be a little more than the image, is within the limit.
+
+    Raises:
+        BodyTooLargeError: it is not.
+    """
+    if size_bytes > max_body_bytes + _FORM_OVERHEAD_BYTES:
+        raise BodyTooLargeError(max_body_bytes)
 
 
 async def read_form(request: Request, field: str) -> tuple[bytes, str, dict[str, list[str]]]:

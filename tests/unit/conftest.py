@@ -20,3 +20,9 @@ def _no_ray() -> Iterator[None]:
 def imgray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Imgray:
     """Run the command in this process."""
     return command_of(monkeypatch, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _no_master_has_just_been_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it known at once who is there; how it is in the first seconds has tests of its own."""
+    monkeypatch.setattr("imgray.actors.dispatcher.RETURN_S", 0.0)

@@ -300,6 +300,33 @@ def test_a_handshake_that_takes_too_long_is_ended(
             assert client.recv(1) == b"x"
 
 
+def test_a_client_that_asks_for_nothing_is_let_go(
+    authority: Authority, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_module, "FIRST_S", 0.1)
+    with inner(echo) as server, edge_before(server.port, pair) as port:
+        with connected(port, authority.trusted()) as client:
+            assert client.recv(1) == b""
+        until(lambda: not server.open)
+
+
+def test_no_more_connections_are_taken_than_there_may_be(
+    authority: Authority, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_module, "MOST_CONNECTIONS", 2)
+    with inner(echo) as server, edge_before(server.port, pair) as port:
+        with (
+            connected(port, authority.trusted()),
+            connected(port, authority.trusted()),
+            pytest.raises(OSError),  # noqa: PT011  # whichever: it is closed
+        ):
+            connected(port, authority.trusted())
+        until(lambda: not server.open)
+        with connected(port, authority.trusted()) as client:
+            client.sendall(b"again")
+            assert received(client, 5) == b"again"
+
+
 def test_plain_text_reaches_nobody(pair: Pair) -> None:
     with inner(echo) as server, edge_before(server.port, pair) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as plain:

@@ -63,6 +63,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "WorkerNotFoundError": ("label gpu=true",),
     "WorkersReturningError": ("label gpu=true",),
     "TaskLiveError": ("ab",),
+    "TooMuchAtOnceError": (536_870_912,),
+    "RequestTooLargeError": (1_048_576,),
     "TaskCancelledError": ("ab",),
     "TaskConflictError": ("ab",),
     "TaskFailedError": ("ab", "image_corrupt", 422, "The image is corrupt."),

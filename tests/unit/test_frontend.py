@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from frontends import LIMIT, SLOW, finished, http
+from frontends import LIMIT, SLOW, calling, finished, http
 from pictures import corrupt, encoded, picture
 from PIL import Image
 
 from imgray.errors import ImgrayError
 from imgray.frontend.ancestors import NOT_READY, READY
 from imgray.local import LocalCluster
+from imgray.settings import Settings
 from imgray.version import __version__
 
 
@@ -257,6 +258,65 @@ async def test_a_foreign_name_or_page_is_refused(tmp_path: Path, png: bytes, hea
     async with http(tmp_path) as client:
         answer = await client.post("/v1/tasks", content=png, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed")
+
+
+async def test_who_comes_from_another_machine_is_not_believed_to_be_here(tmp_path: Path) -> None:
+    """`serve run` may listen anywhere, and any header can be written."""
+    settings = Settings.having(data=tmp_path, hosts=["images.example"])
+    async with LocalCluster(settings) as cluster, calling(cluster, "192.0.2.7") as client:
+        for host, status in (("127.0.0.1", 403), ("localhost", 403), ("images.example", 200)):
+            answer = await client.get("/v1/status", headers={"Host": host})
+            assert answer.status_code == status, host
+    async with LocalCluster(settings) as cluster, calling(cluster, "::ffff:127.0.0.1") as client:
+        assert (await client.get("/v1/status")).status_code == 200
+
+
+async def test_bodies_that_are_no_images_are_small(tmp_path: Path) -> None:
+    """They are read and parsed before anything else is known of them."""
+    async with http(tmp_path, max_body_bytes=4 * 2**20) as client:
+        for path in ("/start", "/v1/jobs", "/v1/dead-letters/purge"):
+            answer = await client.post(path, content=b"[" * (2**20 + 1), headers={"Content-Type": "application/json"})
+            assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+
+
+async def test_what_is_received_at_a_time_is_bounded(tmp_path: Path, png: bytes) -> None:
+    """Invariant 9."""
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * LIMIT
+        begun.set()
+        await end.wait()
+
+    async with http(tmp_path, max_received_bytes=1) as client:  # so that there is room for two of the largest
+        uploads = []
+        for _ in range(2):
+            uploads.append(asyncio.ensure_future(client.post("/v1/tasks", content=slow())))
+            await begun.wait()
+            begun.clear()
+        refused = await client.post("/v1/tasks", content=png)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_much_at_once")
+        assert refused.headers["retry-after"]
+        end.set()
+        await asyncio.gather(*uploads)
+        assert (await client.post("/v1/tasks", content=png)).status_code == 202
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape"])
+async def test_half_a_character_is_refused_wherever_it_comes_from(tmp_path: Path, png: bytes, charset: str) -> None:
+    """It would break every list that shows it."""
+    half = {"utf-7": b"+2AA-", "unicode_escape": b"\\ud800"}[charset]
+    fields = {b"node_label": b"a=" + half, b"wait_for_worker": b"true", b"expires_at": b"2099-01-01T00:00:00Z"}
+    parts = [b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % pair for pair in fields.items()]
+    parts.append(b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n%b\r\n--x--\r\n' % png)
+    async with http(tmp_path) as client:
+        kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+        answer = await client.post("/v1/tasks", content=b"".join(parts), headers=kind)
+        assert answer.status_code == 400, answer.text
+        half_named = b'{"worker_id": "w", "command": "\\ud800"}'
+        job = await client.post("/start", content=half_named, headers={"Content-Type": "application/json"})
+        assert job.status_code == 403
+        assert (await client.get("/v1/tasks")).json()["tasks"] == []
 
 
 async def test_the_names_that_the_operator_gave_are_answered(tmp_path: Path, png: bytes) -> None:

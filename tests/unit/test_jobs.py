@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clusters import SLOW, WAIT_S, cluster, submit, until, worker_of
@@ -183,7 +184,7 @@ async def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path)
         (JobRequest("python", "count.py", {"pause": "1; rm"}), JobArgumentError),
         (JobRequest("python", "count.py", {"other": "1"}), JobArgumentError),
         (JobRequest("python", "count.py", target=Target(worker="nobody"), waits=True), RequestError),
-        (JobRequest("python", "count.py", target=Target(worker="nobody")), WorkersReturningError),
+        (JobRequest("python", "count.py", target=Target(worker="nobody")), WorkerNotFoundError),
     ],
 )
 async def test_what_may_not_be_is_refused_and_nothing_is_accepted(
@@ -300,7 +301,7 @@ async def test_a_worker_that_has_to_end_stops_its_commands_after_a_while(tmp_pat
         worker = worker_of(made)
         job = await made.gateway.jobs.start(JobRequest("python", "child.py"))
         child = int(await first_line(made, job.id))
-        worker.drain()  # as SIGTERM does
+        worker.drain(hurry=True)  # as SIGTERM does
         await asyncio.wait_for(asyncio.shield(made._running[worker.info.id]), WAIT_S)  # noqa: SLF001
         ended = await made.gateway.get(job.id)
         assert ended.failure
@@ -354,3 +355,86 @@ async def test_the_pool_grows_and_shrinks_as_it_is_told(tmp_path: Path) -> None:
         await workers(0)
         await made.master.scale(Bounds(1, 2))
         await workers(1)
+
+
+async def test_in_the_first_seconds_nobody_is_taken_for_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Master that has just been started again does not know yet who is there."""
+    monkeypatch.setattr("imgray.actors.dispatcher.RETURN_S", 60.0)
+    async with allowing(tmp_path) as made:
+        for call in (
+            made.gateway.jobs.start(JobRequest("python", "count.py", target=Target(worker="nobody"))),
+            made.master.drain("nobody"),
+        ):
+            with pytest.raises(WorkersReturningError):
+                await call
+        worker = worker_of(made).info.id
+        made.master._dispatcher.start_afresh()  # noqa: SLF001  # as after a commit that failed
+        await made.master.scale(Bounds(0, 0))
+        await until(lambda: registered(made, worker))
+        assert not made._running[worker].done(), "a worker that had not registered again was ended"  # noqa: SLF001
+
+
+async def test_no_more_commands_run_than_there_are_slots(tmp_path: Path) -> None:
+    """A grant that the worker has not heard of counts."""
+    async with allowing(tmp_path, job_slots=2) as made:
+        worker = worker_of(made).info.id
+        jobs = [await made.gateway.jobs.start(JobRequest("python", "child.py")) for _ in range(5)]
+
+        async def two_run() -> bool:
+            return len((await made.master.workers())[0].running) == 2
+
+        await until(two_run)
+        states = [(await made.gateway.get(job.id)).state for job in jobs]
+        assert states.count(State.LEASED) == 2
+        for job in jobs:
+            await made.gateway.jobs.end(job)
+        assert [view.leased for view in await made.master.workers() if view.info.id == worker] == [0]
+
+
+async def test_what_was_written_can_be_read_when_its_worker_is_no_more(tmp_path: Path) -> None:
+    async with allowing(tmp_path) as made:
+        job = await made.gateway.jobs.start(JobRequest("python", "child.py"))
+        child = await first_line(made, job.id)
+        await made.gateway.jobs.end(job)
+        made.kill_worker(worker_of(made).info.id)
+        written, _ = await following(made, job.id)
+        assert written.decode().split() == [child]
+        await made.gateway.jobs.end(await made.gateway.get(job.id))
+        assert (await made.gateway.jobs.status(await made.gateway.get(job.id))).error_text == "signal: terminated"
+
+
+async def test_a_redriven_job_is_followed_anew(tmp_path: Path) -> None:
+    async with allowing(tmp_path, job_slots=1) as made:
+        failed = await made.gateway.jobs.start(JobRequest("python", "fail.py"))
+        await made.gateway.wait(failed.id, WAIT_S)
+        blocker = await made.gateway.jobs.start(JobRequest("python", "child.py"))
+        await first_line(made, blocker.id)
+        again = await made.gateway.redrive(failed.id)
+        assert again.state is State.QUEUED
+        assert not (await made.gateway.jobs.status(again)).done
+        assert [part async for part in made.gateway.jobs.follow(failed.id, follow=False)] == []
+        await made.gateway.jobs.end(blocker)
+        _, last = await following(made, failed.id)
+        assert last.ended
+        assert last.ended.text == "exit status 3"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"expires_at": float("nan"), "waits": True},
+        {"expires_at": 1e300},
+        {"tenant": "x" * 65},
+        {"priority": 10},
+        {"label": "\ud800", "target": Target(node="\ud800")},
+        {"target": Target(labels=(("a", "x" * 256),))},
+        {"target": Target(labels=tuple((str(n), "x") for n in range(33)))},
+        {"path": "count\ud800.py"},
+        {"path": "x" * 5000},
+    ],
+)
+async def test_a_job_beyond_the_bounds_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    async with allowing(tmp_path) as made:
+        with pytest.raises(RequestError):
+            await made.gateway.jobs.start(JobRequest(**{"command": "python", "path": "count.py", **wrong}))
+        assert (await made.master.statistics()).submitted == 0

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgray.errors import RateLimitedError
-from imgray.frontend.limits import Limits
+from imgray.errors import RateLimitedError, TooMuchAtOnceError
+from imgray.frontend.limits import Limits, Receiving
 from imgray.keys import Caller, Key, Scope
 
 
@@ -140,3 +140,16 @@ def test_never_more_than_the_rate_and_one_burst_and_waiting_as_told_helps(rate: 
             clock.now += error.retry_after_s
             limits.admit(caller("a"), 0)
         assert admitted <= max(rate, 1) + rate * (clock.now - 1000) + 1e-3
+
+
+def test_no_more_is_received_at_a_time_than_there_is_room_for() -> None:
+    receiving = Receiving(100)
+    with receiving.upload() as count:
+        count(60)
+        with receiving.upload() as other:
+            other(30)
+            with pytest.raises(TooMuchAtOnceError, match="100 bytes"):
+                other(11)
+        count(40)
+    with receiving.upload() as count:
+        count(100)

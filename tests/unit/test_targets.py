@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tables import NOW, PASSING, POLICY, new_table, spec
 
-from imgray.errors import WorkerNotFoundError
+from imgray.backlog import MAX_TARGETS
+from imgray.errors import QueueFullError, WorkerNotFoundError
 from imgray.rows import row_of, task_of
 from imgray.table import TaskTable
 from imgray.target import ANYWHERE, Target, WorkerInfo
@@ -179,3 +181,25 @@ def test_of_a_silent_worker_images_go_back_and_commands_have_failed() -> None:
     table.forsake(PLAIN.id, NOW)
     assert states(table, "task1", "command1") == ["queued", "failed"]
     assert known(table, "task1").attempts == 0
+
+
+def test_tasks_wait_for_no_more_than_so_many_targets() -> None:
+    """Each costs whoever hands out work."""
+    policy = replace(POLICY, max_live_tasks=5000)
+    table = new_table(policy)
+    specs = [spec(number, target=Target(node=str(number))) for number in range(MAX_TARGETS + 1)]
+    table.submit(specs[:-1], NOW)
+    with pytest.raises(QueueFullError, match="different targets"):
+        table.submit(specs[-1:], NOW)
+    table.submit([spec(MAX_TARGETS + 2, target=Target(node="3")), spec(MAX_TARGETS + 3, target=ANYWHERE)][:1], NOW)
+
+
+def test_what_waits_is_counted_by_target() -> None:
+    table = new_table()
+    table.submit([spec(1, pixels=10), spec(2, pixels=20, target=Target(worker="gpu")), command(1)], NOW)
+    everything = table.waiting(lambda _: True)
+    assert (everything.tasks, everything.since) == (3, NOW)
+    anyone = table.waiting(ANYWHERE.__eq__)
+    assert anyone.tasks == 2
+    lease(table, PLAIN)
+    assert table.waiting(lambda target: target != ANYWHERE).pixels == 20

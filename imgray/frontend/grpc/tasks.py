@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 
 from imgray.errors import BodyTooLargeError, RequestError, UploadCutError
@@ -27,6 +27,8 @@ class TaskCalls(Calls):
     @unary(Scope.SUBMIT)
     async def Submit(self, request: pb.SubmitRequest, caller: Caller) -> pb.Task:
         """Submit an image in one message, or by its path."""
+        if len(request.image) > self.settings.max_body_bytes:  # before it is charged
+            raise BodyTooLargeError(self.settings.max_body_bytes)
         self.limits.admit(caller, len(request.image))
         asked = submission_of(request.options, self.gateway.catalogue)
         if request.WhichOneof("source") != "path":
@@ -41,11 +43,12 @@ class TaskCalls(Calls):
         """Submit an image in chunks."""
         self.limits.admit(caller, None)
         data = bytearray()
-        try:
-            asked = await self._received(request, data)
-        finally:
-            self.limits.charge(caller, len(data))
-        return await self._submit(await self._with_image(asked, bytes(data)), caller)
+        with self.limits.receiving.upload() as count:
+            try:
+                asked = await self._received(request, data, count)
+            finally:
+                self.limits.charge(caller, len(data))
+            return await self._submit(await self._with_image(asked, bytes(data)), caller)
 
     @unary(Scope.READ)
     async def Get(self, request: pb.GetRequest, _caller: Caller) -> pb.Task:
@@ -87,12 +90,14 @@ class TaskCalls(Calls):
         for start in range(0, len(data), CHUNK_BYTES):
             yield pb.DownloadResponse(chunk=data[start : start + CHUNK_BYTES])
 
-    async def _received(self, messages: AsyncIterator[pb.UploadRequest], data: bytearray) -> Submission:
-        """Take the image from an upload, into ``data``; return what is to be made of it.
+    async def _received(
+        self, messages: AsyncIterator[pb.UploadRequest], data: bytearray, count: Callable[[int], None]
+    ) -> Submission:
+        """Take the image from an upload, into ``data``, telling ``count``; return what is to be made of it.
 
         Raises:
             UploadCutError: it ended without its last message: when a client goes, Ray Serve just ends the stream.
-            BodyTooLargeError: it is over the limit; the rest is not read.
+            BodyTooLargeError, TooMuchAtOnceError: it is over the limit, or there is no room; the rest is not read.
             RequestError: a message is not what should come.
         """
         asked: Submission | None = None
@@ -105,6 +110,7 @@ class TaskCalls(Calls):
             if asked is None:
                 asked = submission_of(message.options, self.gateway.catalogue)
             elif part != "size_bytes":
+                count(len(message.chunk))
                 data += message.chunk
                 if len(data) > self.settings.max_body_bytes:
                     raise BodyTooLargeError(self.settings.max_body_bytes)
