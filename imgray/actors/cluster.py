@@ -154,17 +154,24 @@ async def wait_until_ready(settings: Settings) -> None:
 
 @contextmanager
 def running_cluster(settings: Settings) -> Iterator[Gateway]:
-    """Have Ray and the actors running for as long as the ``with`` block lasts.
+    """Have Ray and the actors running, and ready, for as long as the ``with`` block lasts.
 
     Raises:
         SetupError, JournalError: they cannot be started; the sentence says why.
     """
+    with starting_cluster(settings) as gateway:
+        asyncio.run(wait_until_ready(settings))
+        yield gateway
+
+
+@contextmanager
+def starting_cluster(settings: Settings) -> Iterator[Gateway]:
+    """Have Ray running, and the actors started, as long as the ``with`` block lasts. Raises as `running_cluster`."""
     check_data(settings)
     with ray_running(settings):
         start_actors(settings)
         start_workers(settings)
         try:
-            asyncio.run(wait_until_ready(settings))
             yield remote_gateway(settings)
             asyncio.run(drain_actors(settings))
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -98,7 +99,10 @@ def _stop_command(settings: Settings) -> str:
 
 def _serve_here(settings: Settings) -> None:
     """Run the service in this process until SIGINT or SIGTERM."""
-    from imgray.actors.cluster import running_cluster  # noqa: PLC0415  # help and errors need not wait for Ray
+    from imgray.actors.cluster import (  # noqa: PLC0415  # help and errors need not wait for Ray
+        starting_cluster,
+        wait_until_ready,
+    )
     from imgray.frontend.deployment import deployed  # noqa: PLC0415
 
     running = service.find(settings.data_folder)
@@ -109,8 +113,9 @@ def _serve_here(settings: Settings) -> None:
         _check_port(settings.host if settings.tls_cert else _EVERY_INTERFACE, settings.grpc_port, "--grpc-port")
     with ExitStack() as stack:
         with Console(stderr=True).status("Starting…"):
-            stack.enter_context(running_cluster(settings))
-            url = stack.enter_context(deployed(settings))
+            stack.enter_context(starting_cluster(settings))
+            url = stack.enter_context(deployed(settings))  # meanwhile, the actors start
+            asyncio.run(wait_until_ready(settings))
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())

@@ -35,6 +35,7 @@ APP_NAME = "imgray"
 
 _MAX_ONGOING_REQUESTS = 1000  # a request mostly waits; bodies are bounded by max_body_bytes
 _HEALTH_CHECK_S = 5.0
+_LOOK_S = 0.2  # how often a replica that is to end looks whether it has answered everyone
 _LOST_CALLS = 10  # in a row, until Ray is not believed to get over it
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
 _LOOPBACK = "127.0.0.1"
@@ -61,6 +62,7 @@ def build_application(settings: Settings) -> Application:
         num_replicas=1,
         max_ongoing_requests=_MAX_ONGOING_REQUESTS,
         health_check_period_s=_HEALTH_CHECK_S,
+        graceful_shutdown_wait_loop_s=_LOOK_S,
         ray_actor_options={"num_cpus": 0},  # every core is for the workers
     )
     return deployment(serve.ingress(build_app)(Frontend)).bind()

@@ -119,13 +119,13 @@ def test_a_second_run_into_the_same_folder_at_the_same_time_is_refused(tmp_path:
 
 def test_a_run_that_is_killed_or_interrupted_goes_on_with_the_same_command(tmp_path: Path) -> None:
     """Invariant 10."""
-    folder, out = many(tmp_path / "in", 240), tmp_path / "out"
+    folder, out = many(tmp_path / "in", 160), tmp_path / "out"
     command = [*IMGRAY, "run", str(folder), "--op", "swap:rg", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: len(images(out)) > 20)
         kill_everything(process.pid)
     killed, asides = len(images(out)), set(out.glob(".imgray-*"))
-    assert killed < 240
+    assert killed < 160
 
     terminal, end = pty.openpty()
     process = subprocess.Popen(
@@ -144,7 +144,7 @@ def test_a_run_that_is_killed_or_interrupted_goes_on_with_the_same_command(tmp_p
     assert "run the same command again to go on" in shown
     assert "Traceback" not in shown
     written = images(out)
-    assert killed < len(written) < 240
+    assert killed < len(written) < 160
     assert all(swapped(folder / path.name, path) for path in written)
     assert set(out.glob(".imgray-*")) <= asides, "temporary files were left"
 
@@ -152,7 +152,7 @@ def test_a_run_that_is_killed_or_interrupted_goes_on_with_the_same_command(tmp_p
 
     result = json.loads(rest.stdout)
     assert rest.returncode == 0, rest.stderr
-    assert result["succeeded"] + result["skipped"] == 240
+    assert result["succeeded"] + result["skipped"] == 160
     assert result["skipped"] >= len(written) - killed
     assert all(swapped(path, out / path.name) for path in images(folder))
 

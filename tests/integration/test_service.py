@@ -144,9 +144,9 @@ def test_a_master_that_cannot_start_at_first_is_started_again(service: Service, 
     until(lambda: http.get("/v1/status", timeout=60).status_code == 200)
 
 
-def test_sigkill_of_everything_in_the_middle_of_a_hundred_uploads_loses_no_accepted_task(tmp_path: Path) -> None:
+def test_sigkill_of_everything_in_the_middle_of_uploads_loses_no_accepted_task(tmp_path: Path) -> None:
     """Invariants 1, 4 and 10."""
-    pictures = [picture(size=(300, 200), seed=seed) for seed in range(100)]
+    pictures = [picture(size=(300, 200), seed=seed) for seed in range(60)]
     accepted: dict[str, Image.Image] = {}
     lock = threading.Lock()
     with serving(tmp_path) as service:
@@ -164,11 +164,11 @@ def test_sigkill_of_everything_in_the_middle_of_a_hundred_uploads_loses_no_accep
 
         with ThreadPoolExecutor(8) as pool:
             uploads = [pool.submit(upload, image) for image in pictures]
-            until(lambda: len(accepted) >= 40)
+            until(lambda: len(accepted) >= 25)
             kill_everything(service.process.pid)
             for one in uploads:
                 one.result()
-    assert 40 <= len(accepted) < 100
+    assert 25 <= len(accepted) < 60
 
     with serving(tmp_path) as service, httpx.Client(base_url=service.url, timeout=90) as http:
         for location, image in accepted.items():

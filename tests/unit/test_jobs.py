@@ -14,6 +14,7 @@ import pytest
 from clusters import SLOW, WAIT_S, cluster, submit, until, worker_of
 
 from imgray.actors.worker import Worker
+from imgray.catalogue import BUILT_IN
 from imgray.errors import (
     CommandNotAllowedError,
     ImgrayError,
@@ -272,6 +273,9 @@ async def test_commands_run_beside_images(tmp_path: Path, png: bytes) -> None:
         await made.gateway.jobs.stop(view.info.id, job.id)
 
 
+LONG = BUILT_IN.parse("/".join(str(SLOW).split("/")[:9]))  # a second, or so
+
+
 async def has_begun(worker: Worker) -> bool:
     return bool(worker._runner._unfinished)  # type: ignore[attr-defined]  # noqa: SLF001  # no event tells
 
@@ -281,7 +285,7 @@ async def test_a_drained_worker_finishes_what_runs_and_gives_back_the_rest(tmp_p
         worker = worker_of(made)
         job = await made.gateway.jobs.start(JobRequest("python", "count.py", {"pause": "0.02"}))
         await first_line(made, job.id)
-        running, waiting = await submit(made, png, SLOW), await submit(made, png)
+        running, waiting = await submit(made, png, LONG), await submit(made, png)
         await until(lambda: has_begun(worker))
         assert (await made.master.drain(worker.info.name)).state == "draining"
         with pytest.raises(WorkerNotFoundError):
