@@ -189,6 +189,7 @@ class Gateway:
         self.settings = settings
         self.jobs = Jobs(master, storage, workers, settings)
         self.catalogue = catalogue_of(settings)
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Task]:
         """Store the inputs, then enter the tasks; both are on disk when this returns.
@@ -243,6 +244,39 @@ class Gateway:
         if keys:
             with contextlib.suppress(PassingError):
                 await self.storage.delete(keys)
+
+    async def process(self, submission: Submission, wait_s: float) -> tuple[Task, bytes | None]:
+        """Submit an image with one output, and return the task and that output when it is made.
+
+        Nothing is kept of it then, nor if it fails or the caller is cancelled. After ``wait_s`` there is only the task,
+        which goes on.
+
+        Raises:
+            TaskFailedError: the task failed.
+            ImgrayError: what `submit` and `wait` raise.
+        """
+        (task,) = await self.submit([submission])
+        over = True
+        try:
+            task = await self.wait(task.id, wait_s)
+            over = task.state.finished
+            if not over:
+                return task, None
+            (name,) = submission.outputs
+            return task, await self.fetch(task.id, find_output(task, name))
+        finally:
+            if over:
+                forgetting = asyncio.get_running_loop().create_task(
+                    self._forget(task.id), context=contextvars.Context()
+                )
+                self._forgetting.add(forgetting)
+                forgetting.add_done_callback(self._forgetting.discard)
+
+    async def _forget(self, task_id: str) -> None:
+        """Let a task that nobody wants any more be no more; if this fails, it is kept for as long as any other."""
+        with contextlib.suppress(ImgrayError):
+            await self.master.cancel([task_id])
+            await self.master.purge([task_id], FINISHED)
 
     async def get(self, task_id: str) -> Task:
         """Return a task.

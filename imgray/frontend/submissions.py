@@ -19,7 +19,8 @@ from imgray.frontend.access import SUBMITS, CallerDep
 from imgray.frontend.dependencies import GatewayDep
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import Submission
+from imgray.gateway import Gateway, Submission
+from imgray.keys import Caller
 from imgray.moment import parse_moment
 from imgray.pipeline import Pipeline
 from imgray.target import Target
@@ -129,7 +130,7 @@ class Options(BaseModel):
         return {DEFAULT_OUTPUT: catalogue.parse(self.pipeline), **named}
 
 
-_IMAGE_BODY: dict[str, Any] = {
+IMAGE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -148,7 +149,30 @@ _IMAGE_BODY: dict[str, Any] = {
     }
 }
 
+AcceptHeader = Annotated[
+    str, Header(description="`convert:auto` takes AVIF or WebP if they are named here, not by a wildcard.")
+]
+
 router = APIRouter(prefix="/v1")
+
+
+async def submission_of(
+    request: Request, gateway: Gateway, caller: Caller, options: Options, *, accept: str, idempotency_key: str = ""
+) -> Submission:
+    """Read an image, raw or in a form, and what is to be made of it.
+
+    Raises:
+        ImageError, PipelineError, RequestError: the caller can mend it.
+    """
+    # Before the body is read: what is wrong with the rest is said at once.
+    asked = options.submission(gateway.catalogue, idempotency_key, accept)
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        data, name, fields = await read_form(request, "image")
+        asked = options.with_fields(fields).submission(gateway.catalogue, idempotency_key, accept)
+    else:
+        data, name = await read_raw(request), ""
+    info = await check_image(data, gateway.settings, list(asked.outputs.values()))
+    return replace(asked, data=data, pixels=info.pixels, label=asked.label or name, owner=caller.name)
 
 
 @router.post(
@@ -156,7 +180,7 @@ router = APIRouter(prefix="/v1")
     status_code=ACCEPTED,
     tags=["tasks"],
     dependencies=SUBMITS,
-    openapi_extra=_IMAGE_BODY,
+    openapi_extra=IMAGE_BODY,
     responses={ACCEPTED_BEFORE: {"model": TaskJson, "description": "The earlier task with this idempotency key."}},
 )
 async def submit_task(
@@ -175,24 +199,14 @@ async def submit_task(
             " first task, whatever has become of it; with another image or pipeline, 422 `idempotency_conflict`.",
         ),
     ] = "",
-    accept: Annotated[
-        str, Header(description="`convert:auto` takes AVIF or WebP if they are named here, not by a wildcard.")
-    ] = "",
+    accept: AcceptHeader = "",
 ) -> TaskJson:
     """Submit an image: the body itself, or a form with `image` and the parameters as fields.
 
     The answer comes when the image and the task are on disk; from then on nothing loses them. It is 202 for a new task,
     and 200 for one that was submitted before with the same `Idempotency-Key`, or the same content and `deduplicate`.
     """
-    # Before the body is read: what is wrong with the rest is said at once.
-    asked = options.submission(gateway.catalogue, idempotency_key, accept)
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        data, name, fields = await read_form(request, "image")
-        asked = options.with_fields(fields).submission(gateway.catalogue, idempotency_key, accept)
-    else:
-        data, name = await read_raw(request), ""
-    info = await check_image(data, gateway.settings, list(asked.outputs.values()))
-    submission = replace(asked, data=data, pixels=info.pixels, label=asked.label or name, owner=caller.name)
+    submission = await submission_of(request, gateway, caller, options, accept=accept, idempotency_key=idempotency_key)
     (task,) = await gateway.submit([submission])
     response.status_code = ACCEPTED if task.id == submission.task_id else ACCEPTED_BEFORE
     response.headers["Location"] = f"/v1/tasks/{task.id}"

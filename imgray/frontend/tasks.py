@@ -82,7 +82,7 @@ async def purge_task(task_id: str, gateway: GatewayDep) -> None:
 async def get_output(task_id: str, name: str, request: Request, gateway: GatewayDep) -> Response:
     """Fetch an output. It never changes, so its `ETag` may be kept for ever."""
     output = await gateway.output(task_id, name)
-    headers = _output_headers(await gateway.get(task_id), output)
+    headers = output_headers(await gateway.get(task_id), output)
     if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
@@ -115,7 +115,8 @@ async def get_status(gateway: GatewayDep) -> StatusJson:
     )
 
 
-def _output_headers(task: Task, output: Output) -> dict[str, str]:
+def output_headers(task: Task, output: Output) -> dict[str, str]:
+    """Return the headers with which an output is answered."""
     stem = PurePosixPath(task.spec.label.replace("\\", "/")).stem or task.id
     name = f"{stem}{RESULTS[output.format].extensions[0]}"
     return {

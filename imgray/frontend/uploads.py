@@ -25,7 +25,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 BODY_BYTES = "imgray.body_bytes"
 """Where in a request's scope stands how much of its body was read."""
 
-IMAGE_PATHS = frozenset({"/v1/tasks", "/submitTask"})
+IMAGE_PATHS = frozenset({"/v1/tasks", "/v1/process", "/submitTask"})
 """Where images are sent to; bodies for elsewhere are small."""
 
 _JSON_BYTES = 2**20

@@ -34,7 +34,7 @@ from running import Service, command_line, descendants, kill_everything, serving
 from imgray.actors.cluster import RAY_SETTINGS
 from imgray.crash import FREEZE
 
-UPLOADS = 150
+UPLOADS = 120
 DRIVEN = 60
 ZONE = {"zone": "two"}
 LEASE_S = 4.0
@@ -308,7 +308,7 @@ def test_calls_that_ray_loses_are_made_again(tmp_path: Path) -> None:
     """Invariant 11: Ray itself drops requests and answers between actors."""
     faults = {"RAY_testing_rpc_failure": json.dumps(RPC_FAILURES)}
     with serving(tmp_path, env=faults) as service:
-        load = Load(service.url, range(2000, 2030))
+        load = Load(service.url, range(2000, 2020))
         with load.start():
             until(lambda: len(load.accepted) >= 10)
             (master, *_) = [pid for pid in descendants(service.process.pid) if "ray::MasterActor" in command_line(pid)]

@@ -121,7 +121,7 @@ def test_the_pool_grows_with_its_load_and_shrinks_again_and_loses_nothing(http: 
         return answer.headers["location"]
 
     with ThreadPoolExecutor(4) as threads:
-        locations = list(threads.map(upload, range(40)))
+        locations = list(threads.map(upload, range(30)))
     until(lambda: len(workers(http)) == MOST)
     for location in locations:
         assert http.get(location, params={"wait_s": 60}).json()["state"] == "succeeded"

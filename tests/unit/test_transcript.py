@@ -48,7 +48,7 @@ def bytes_of(part: Part) -> list[Byte]:
     return [(chunk.stream, byte) for chunk in part.chunks for byte in chunk.data]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(LIMITS, WRITES, st.integers(-5, 2_000), st.integers(1, 3_000))
 def test_what_is_read_is_what_was_written(
     limit: int, writes: list[tuple[Stream, bytes, float]], offset: int, most: int
@@ -71,7 +71,7 @@ def test_what_is_read_is_what_was_written(
     assert offset > 0 or missing == transcript.dropped_bytes
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(LIMITS, WRITES)
 def test_both_ends_are_kept_within_the_limit(limit: int, writes: list[tuple[Stream, bytes, float]]) -> None:
     transcript, plain = filled(limit, writes)
@@ -87,7 +87,7 @@ def test_both_ends_are_kept_within_the_limit(limit: int, writes: list[tuple[Stre
         assert sum(len(chunk.data) for chunk in chunks) == len(plain)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(LIMITS, WRITES, WRITES, st.none() | st.tuples(st.text(), st.floats(0, 9)))
 def test_a_transcript_at_rest_is_the_same_transcript(
     limit: int,
