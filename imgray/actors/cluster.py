@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private.parameter import RayParams
 from ray.exceptions import RayError
 
 from imgray.actors.remote import (
@@ -90,9 +91,29 @@ def _connect(settings: Settings) -> None:
             ray.init(settings.address, **quiet)
         else:
             cores = max(os.cpu_count() or 1, settings.workers, settings.max_workers)
-            ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
+            with _agent_on_any_port():
+                ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, RayError) as error:
         raise ServiceError(f"Ray cannot be reached or started: {error}") from error
+
+
+@contextmanager
+def _agent_on_any_port() -> Iterator[None]:
+    """Have the agent of a Ray that is started in the ``with`` block listen on a free port.
+
+    Ray gives it a fixed one, and no option for another: where a second Ray runs, its agent tries for four seconds to
+    get that port before its node is there.
+    """
+    init = RayParams.__init__
+    before = init.__defaults__
+    names = init.__code__.co_varnames[: init.__code__.co_argcount][-len(before) :]
+    init.__defaults__ = tuple(
+        0 if name == "dashboard_agent_listen_port" else value for name, value in zip(names, before, strict=True)
+    )
+    try:
+        yield
+    finally:
+        init.__defaults__ = before
 
 
 def _message_bytes(settings: Settings) -> int:

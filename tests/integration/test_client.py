@@ -138,3 +138,14 @@ def test_a_private_cluster_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_images_of_every_kind_can_be_shown(client: Client) -> None:
     assert isinstance(client.submit(picture("L"), "rotate:90").image(), Image.Image)
+
+
+def test_a_second_ray_on_a_machine_does_not_wait_for_the_agents_port_of_the_first() -> None:
+    from ray._private.parameter import RayParams  # noqa: PLC0415  # Ray only when this test runs
+
+    from imgray.actors.cluster import _agent_on_any_port  # noqa: PLC0415  # the same
+
+    usual = RayParams().dashboard_agent_listen_port
+    with _agent_on_any_port():
+        assert RayParams().dashboard_agent_listen_port == 0
+    assert RayParams().dashboard_agent_listen_port == usual != 0

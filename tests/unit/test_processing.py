@@ -46,7 +46,7 @@ async def test_the_result_is_the_answer_and_nothing_is_kept(tmp_path: Path) -> N
         ("pipeline=swop:rg", None, 400, "unknown_operation"),
         ("pipeline=swap:rg", b"hello", 415, "not_an_image"),
         ("pipeline=swap:rg", b"x" * (LIMIT + 1), 413, "body_too_large"),
-        ("pipeline=text:hi,font=nowhere", None, 400, "task_failed"),
+        ("pipeline=text:hi,font=nowhere", None, 400, "font_not_found"),
         ("output=a=info&output=b=info", None, 400, "bad_request"),
         ("deduplicate=true", None, 400, "bad_request"),
     ],
