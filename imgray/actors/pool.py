@@ -139,6 +139,7 @@ class Pool:
             for name in _free_names(self._wanted - len(there), self._present):
                 log.info("action=start worker=%s", name)
                 await self._launcher.start(name)
+                self._present.add(name)
         if self._dispatcher.returning:  # who seems not to be there may be busy
             return
         for name in self._superfluous(there)[: max(len(there) - self._wanted, 0)]:
