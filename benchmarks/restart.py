@@ -129,7 +129,7 @@ def _read_all(folder: Path) -> dict[str, float]:
 def _start_master(folder: Path) -> dict[str, float]:
     async def start() -> dict[str, float]:
         settings = Settings.having(data=folder, result_ttl_s=0)
-        storage: Storage[bytes] = Storage(BlobStore(settings.blobs_url), settings.cache_bytes, bytes)
+        storage = Storage(BlobStore(settings.blobs_url), settings.cache_bytes)
         before = _resident_bytes()
         begun = time.perf_counter()
         master = Master(settings, storage, _no_worker, _NoPool())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from imgray.catalogue import Catalogue
-from imgray.codec import Encoded, ImageLimits, Reading, decode
+from imgray.codec import Encoded, ImageLimits, Reading, decode, inspect
 from imgray.errors import (
     BodyTooLargeError,
     DestinationUnwritableError,
@@ -34,6 +34,7 @@ class Allowance:
     limits: ImageLimits
     max_body_bytes: int
     file_roots: tuple[str, ...]
+    inline_bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -47,6 +48,7 @@ class Allowance:
             ImageLimits.of(settings),
             settings.max_body_bytes,
             tuple(str(root.expanduser().resolve()) for root in settings.file_roots),
+            settings.inline_bytes,
         )
 
     def allowed(self, path: str) -> Path:
@@ -110,6 +112,10 @@ def _made(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Itera
     """Yield each pipeline's result by its number. What is to be read alike is decoded once."""
     groups: dict[Reading, list[int]] = {}
     for number, pipeline in enumerate(pipelines):
+        if pipeline.keeps:
+            info = inspect(data, context.limits)
+            yield number, Encoded(data, info.format, info.width, info.height)
+            continue
         groups.setdefault(replace(pipeline.reading, frames=None), []).append(number)
     for numbers in groups.values():
         pictures = [_decoded(data, [pipelines[number] for number in numbers], context)]
@@ -127,7 +133,7 @@ def _decoded(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Pi
 def _deliver(spec: TaskSpec, token: int, wanted: OutputSpec, encoded: Encoded, allowance: Allowance) -> Product:
     path = key = None
     if wanted.path is None:
-        key = output_key(spec.id, token, wanted.name)
+        key = output_key(spec.id, token, wanted.name) if len(encoded.data) > allowance.inline_bytes else None
     else:
         path = wanted.path
         _write(allowance.allowed(path), encoded.data)

@@ -6,7 +6,7 @@ To add a kind of finding: a line in `Kind`, whoever finds it here, and what `img
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from imgray.blobs import BlobNotFoundError, BlobStore
 from imgray.errors import BadSettingError, InputLostError, OutputLostError
 from imgray.journal import Journal
 from imgray.settings import Settings
-from imgray.task import INPUTS, OUTPUTS, STORES, BlobSource, Failure, Output, State, Task, output_key
+from imgray.task import INPUTS, OUTPUTS, STORES, BlobSource, Failure, InlineSource, Output, State, Task, output_key
 
 Tell = Callable[[str, int], None]
 """Hears what is looked at, and how many of it have been."""
@@ -150,12 +150,13 @@ class Checkup:
                 self._tell("blobs", len(self._sizes))
 
     def _look_at(self, task: Task) -> Iterator[Finding]:
-        source = task.spec.source
-        if isinstance(source, BlobSource) and source.key not in self._sizes:
+        without_input = self._lacks_input(task)
+        if without_input:
             yield from self._without_input(task)
+        results = self._journal.results(task.seq) if any(output.inline for output in task.outputs) else {}
         for output in task.outputs:
-            if output.key is not None and (wrong := self._wrong(output, output.key)):
-                if isinstance(source, BlobSource) and source.key not in self._sizes:
+            if output.path is None and (wrong := self._wrong(output, results)):
+                if without_input:
                     problem = f"Output '{output.name}' of task '{task.id}' is {wrong}, and so is its input: it is lost."
                     yield Finding(Kind.NOT_REDRIVABLE, task.id, problem)
                     continue
@@ -163,24 +164,31 @@ class Checkup:
                 repair = "make the task a dead letter, which can be redriven"
                 yield Finding(Kind.OUTPUT_LOST, task.id, failure.message, repair, failure)
 
+    def _lacks_input(self, task: Task) -> bool:
+        source = task.spec.source
+        if isinstance(source, InlineSource):
+            return task.seq not in self._journal.inputs([task.seq])
+        return isinstance(source, BlobSource) and source.key not in self._sizes
+
     def _without_input(self, task: Task) -> Iterator[Finding]:
         failure = Failure.of(InputLostError(task.id))
         if not task.state.finished:
             yield Finding(Kind.INPUT_LOST, task.id, failure.message, "make the task a dead letter", failure)
         elif task.state is State.FAILED and task.failure != failure:
-            problem = f"Dead letter '{task.id}' cannot be redriven: its input is no longer in the blob store."
+            problem = f"Dead letter '{task.id}' cannot be redriven: its input is no longer there."
             yield Finding(Kind.NOT_REDRIVABLE, task.id, problem)
 
-    def _wrong(self, output: Output, key: str) -> str:
-        """Say what is wrong with the blob of an output, "" when nothing is."""
-        size = self._sizes.get(key)
+    def _wrong(self, output: Output, results: Mapping[str, bytes]) -> str:
+        """Say what is wrong with an output, a blob or one of its task's ``results``; "" when nothing is."""
+        data = results.get(output.name)
+        size = self._sizes.get(output.key) if output.key else data and len(data)
         if size is None:
             return "missing"
         if size != output.size_bytes:
             return f"{size:,} bytes long instead of {output.size_bytes:,}"
         if self._checksums:
             try:
-                data = self._blobs.get(key)
+                data = self._blobs.get(output.key) if output.key else data or b""
             except BlobNotFoundError:
                 return "missing"
             if hashlib.sha256(data).hexdigest() != output.sha256:

@@ -37,19 +37,23 @@ from imgray.task import (
     FINISHED,
     BlobSource,
     Filter,
+    InlineSource,
     Output,
     OutputSpec,
     PathSource,
+    Source,
     State,
     Task,
     TaskSpec,
     input_key,
     new_task_id,
+    shared,
 )
 
 MAX_HANDLED = 1000
 """Dead letters that one call redrives or purges at most."""
 
+_HASHED_AT_ONCE = 64 * 1024  # bytes; more are hashed in a thread, so that nobody waits
 _PIXELS_PER_BYTE = 3  # of a JPEG photograph, about; an estimate by which tenants share
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -99,8 +103,8 @@ class Submission:
         """Submit bytes for one unnamed output."""
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
-    def spec(self) -> TaskSpec:
-        """Say it in the table's terms.
+    def spec(self, inline_bytes: int = 0) -> TaskSpec:
+        """Say it in the table's terms; data of up to ``inline_bytes`` are kept with the task.
 
         Raises:
             RequestError: something in it is not as described.
@@ -110,10 +114,12 @@ class Submission:
         size = len(self.data or b"")
         spec = TaskSpec(
             id=self.task_id,
-            source=BlobSource(input_key(self.task_id)) if self.path is None else PathSource(self.path),
-            outputs=tuple(
-                OutputSpec(name, str(pipeline), (self.destinations or {}).get(name))
-                for name, pipeline in self.outputs.items()
+            source=self._source(inline_bytes),
+            outputs=shared(
+                tuple(
+                    OutputSpec(name, str(pipeline), (self.destinations or {}).get(name))
+                    for name, pipeline in self.outputs.items()
+                )
             ),
             label=label_of(self.label),
             fingerprint=self.fingerprint,
@@ -130,6 +136,12 @@ class Submission:
         )
         check_spec(spec)
         return spec
+
+    def _source(self, inline_bytes: int) -> Source:
+        if self.path is not None:
+            return PathSource(self.path)
+        size_bytes = len(self.data or b"")
+        return InlineSource(size_bytes) if size_bytes <= inline_bytes else BlobSource(input_key(self.task_id))
 
     def _check(self) -> None:
         for name in self.outputs or [""]:
@@ -212,26 +224,36 @@ class Gateway:
         return await asyncio.shield(storing)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
-        specs = await asyncio.to_thread(lambda: [submission.spec() for submission in submissions])
-        blobs = {
-            spec.source.key: submission.data or b""
-            for spec, submission in zip(specs, submissions, strict=True)
-            if isinstance(spec.source, BlobSource)
-        }
+        specs = await self._specs(submissions)
+        blobs: dict[str, bytes] = {}
+        inline: dict[str, bytes] = {}
+        for spec, submission in zip(specs, submissions, strict=True):
+            if isinstance(spec.source, BlobSource):
+                blobs[spec.source.key] = submission.data or b""
+            elif isinstance(spec.source, InlineSource):
+                inline[spec.id] = submission.data or b""
         if blobs:
             await self.storage.put(blobs)  # first: no task is visible before its input is stored
             crash_point("input-stored")
         try:
-            tasks = await self.master.submit(specs)
+            tasks = await self.master.submit(specs, inline)
         except ImgrayError as error:
             if error.status != _UNKNOWN_OUTCOME or isinstance(error, WorkersReturningError):
                 accepted = await self._accepted_before(specs)
                 await self._discard([key for key in blobs if key not in accepted])
             raise
         crash_point("task-accepted")
-        named = {key for task in tasks for key in task.keys}
-        await self._discard([key for key in blobs if key not in named])
+        if blobs:
+            named = {key for task in tasks for key in task.keys}
+            await self._discard([key for key in blobs if key not in named])
         return tasks
+
+    async def _specs(self, submissions: Sequence[Submission]) -> list[TaskSpec]:
+        def make() -> list[TaskSpec]:
+            return [submission.spec(self.settings.inline_bytes) for submission in submissions]
+
+        hashed = sum(len(one.data or b"") for one in submissions if one.deduplicate or one.idempotency_key)
+        return await asyncio.to_thread(make) if hashed > _HASHED_AT_ONCE else make()
 
     async def _accepted_before(self, specs: Sequence[TaskSpec]) -> set[str]:
         """Name the blobs of those that an earlier call, whose answer was lost, has brought in."""
@@ -384,7 +406,10 @@ class Gateway:
         Raises:
             OutputNotFoundError: it was written to a file, or its blob is gone.
         """
-        data = (await self.storage.get([output.key]))[0] if output.key else None
+        if output.inline:
+            data = await self.master.fetch(task_id, output.name)
+        else:
+            data = (await self.storage.get([output.key]))[0] if output.key else None
         if data is None:
             raise OutputNotFoundError(task_id, output.name)
         return data

@@ -100,7 +100,7 @@ class Jobs:
             owner=request.owner,
         )
         check_spec(spec)
-        (task,) = await self._master.submit([spec])
+        (task,) = await self._master.submit([spec], {})
         return task
 
     async def stop(self, worker: str, job_id: str) -> None:

@@ -21,7 +21,7 @@ from imgray.crash import crash_point
 from imgray.errors import CommitsLostError, JournalCorruptError, JournalError, JournalNewerError
 from imgray.lock import locked
 from imgray.mark import Mark
-from imgray.rows import COLUMNS, FIXED, UNREADABLE, row_of, task_of
+from imgray.rows import CHANGING, COLUMNS, UNREADABLE, row_of, standing_of, task_of
 from imgray.scaling import Bounds
 from imgray.task import Changes, Filter, State, Task
 
@@ -82,7 +82,21 @@ MIGRATIONS = (
         maximum            INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE inputs (seq INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+    CREATE TABLE results (
+        seq  INTEGER NOT NULL,
+        name TEXT    NOT NULL,
+        data BLOB    NOT NULL,
+        PRIMARY KEY (seq, name)
+    ) STRICT;
+    """,
 )
+
+_LOG_PAGES = 4000
+"""Pages of 4 KiB in the log before they go into the file: four times SQLite's default, for it takes two more syncs."""
+
+_CACHE_KIB = 16_384
 
 _LOST_EPOCHS = 1 << 20
 """More openings than a loss can have made the journal forget."""
@@ -95,12 +109,12 @@ _REFUSALS = frozenset({
 
 _RAISE_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
 _ADD_PURGED = "INSERT INTO purged VALUES (?, ?) ON CONFLICT (state) DO UPDATE SET count = count + excluded.count"
+_ADD_INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?)"
+_ADD_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
 _ADD_GARBAGE = "INSERT OR IGNORE INTO garbage VALUES (?)"
 _COUNT_COMMIT = "UPDATE meta SET value = value + 1 WHERE key = 'commits' RETURNING value"
-_UPSERT = f"""
-    INSERT INTO tasks ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
-    ON CONFLICT (seq) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in FIXED)}
-"""  # noqa: S608  # the columns are literals
+_INSERT = f"INSERT INTO tasks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # literals
+_UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in CHANGING)} WHERE seq = ?"  # noqa: S608  # the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +202,12 @@ class Journal:
             JournalError: nothing was written.
         """
         with self._transaction() as execute:
-            execute.executemany(_UPSERT, map(row_of, changes.tasks))
+            execute.executemany(_INSERT, map(row_of, changes.new))
+            execute.executemany(_UPDATE, map(standing_of, changes.tasks))
+            if changes.inputs:
+                execute.executemany(_ADD_INPUT, changes.inputs)
+            if changes.results:
+                execute.executemany(_ADD_RESULT, changes.results)
             if changes.purged:
                 self._purge(execute, changes.purged)
         crash_point("journal-committed")
@@ -230,6 +249,8 @@ class Journal:
             execute.execute(_RAISE_META, ("last_seq", remains.last_seq))
             execute.executemany(_ADD_PURGED, remains.purged.items())
             execute.executemany(_ADD_GARBAGE, ((key,) for key in remains.garbage))
+            for table in ("inputs", "results"):
+                execute.execute(f"DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM tasks)")  # noqa: S608
             if remains.store:
                 execute.execute("UPDATE meta SET value = ? WHERE key = 'store'", (remains.store,))
 
@@ -250,6 +271,8 @@ class Journal:
     def _purge(self, cursor: sqlite3.Cursor, tasks: Sequence[Task]) -> None:
         cursor.execute("UPDATE meta SET value = max(value, (SELECT max(seq) FROM tasks)) WHERE key = 'last_seq'")
         cursor.executemany("DELETE FROM tasks WHERE seq = ?", ((task.seq,) for task in tasks))
+        for table in ("inputs", "results"):
+            cursor.executemany(f"DELETE FROM {table} WHERE seq = ?", ((task.seq,) for task in tasks))  # noqa: S608
         cursor.executemany(_ADD_GARBAGE, ((key,) for task in tasks for key in task.keys))
         cursor.executemany(_ADD_PURGED, Counter(task.state for task in tasks).items())
 
@@ -303,6 +326,15 @@ class Journal:
         """Read tasks that finished before a time, but for those with an idempotency key submitted since another."""
         where = "WHERE finished_at < ? AND (idempotency_key IS NULL OR submitted_at < ?) ORDER BY finished_at LIMIT ?"
         return list(self._tasks(where, (finished_before, submitted_before, limit)))
+
+    def inputs(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """Read the inputs that are kept with these tasks."""
+        where = "WHERE seq IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(f"SELECT seq, data FROM inputs {where}", (json.dumps(seqs),)))  # noqa: S608  # a literal
+
+    def results(self, seq: int) -> dict[str, bytes]:
+        """Read the outputs that are kept with a task."""
+        return dict(self._rows("SELECT name, data FROM results WHERE seq = ?", (seq,)))
 
     def garbage(self, limit: int) -> list[str]:
         """List blobs that belonged to purged tasks and may still be there."""
@@ -372,6 +404,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, acknowledged: int) -> t
     """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor = connection.execute("BEGIN IMMEDIATE")
     (version,) = cursor.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):

@@ -30,7 +30,7 @@ class LocalCluster:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self.storage: Storage[bytes] = Storage(BlobStore(self.settings.blobs_url), self.settings.cache_bytes, bytes)
+        self.storage = Storage(BlobStore(self.settings.blobs_url), self.settings.cache_bytes)
         settings = self.settings.model_copy(update={"workers": 0})  # the pool is what the caller makes it
         self.master = Master(settings, self.storage, self._watch, self, clock=self._clock)
         self.gateway = Gateway(self.master, self.storage, self, self.settings)

@@ -15,22 +15,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imgray.compact import compact
 from imgray.scaling import Bounds
 from imgray.target import WorkerInfo
 from imgray.task import Event, Failure, Output, State, TaskSpec
 from imgray.transcript import Ended, Part, Transcript
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The attempt succeeded; its outputs are stored."""
+    """The attempt succeeded; its outputs are stored, but for small ones: these are ``results``, by name."""
 
     task_id: str
     token: int
     outputs: tuple[Output, ...]
     elapsed_s: float = 0.0
+    results: tuple[tuple[str, bytes], ...] = ()
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Nack:
     """The attempt failed."""
@@ -42,6 +46,7 @@ class Nack:
     """True when the process that ran the attempt died of it, or may have."""
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Release:
     """The task was never started and is given back unharmed."""
@@ -53,6 +58,7 @@ class Release:
 Outcome = Ack | Nack | Release
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A worker's report and request: up to ``want`` images, and up to ``want_commands`` commands.
@@ -72,15 +78,18 @@ class Exchange:
     hurries: bool = False
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A leased task, as the worker needs it."""
+    """A leased task, as the worker needs it. ``data`` is its input, if that is kept with the task."""
 
     spec: TaskSpec
     token: int
     attempt: int
+    data: bytes | None = None
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The Master's answer to `Exchange` number ``seq``.

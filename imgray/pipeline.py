@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from imgray.codec import FALLBACK, FORMATS, WHOLE, Encoded, Encoding, Reading, encode
 from imgray.errors import PipelineError
 from imgray.grammar import Step
-from imgray.operations import Context, Convert, Decode, Finish, Operation
+from imgray.operations import Context, Convert, Decode, Finish, Keep, Operation
 from imgray.picture import Picture, Size
 
 MAX_STEPS = 64
@@ -31,6 +31,8 @@ class Pipeline:
         for operation in self.operations[:-1]:
             if isinstance(operation, Finish):
                 raise PipelineError(f"'{operation.name}' makes the output: it can only stand last in a pipeline.")
+        if len(self.operations) > 1 and isinstance(self.operations[-1], Keep):
+            raise PipelineError("'keep' hands over the input as it came: it can only stand alone in a pipeline.")
         for operation in self.operations[1:]:
             if isinstance(operation, Decode):
                 raise PipelineError("'decode' says how the input is read: it can only stand first in a pipeline.")
@@ -72,6 +74,11 @@ class Pipeline:
             return finish.output_format(source_format)
         fmt = FORMATS[source_format]
         return fmt.name if fmt.writes and fmt.keeps else FALLBACK
+
+    @property
+    def keeps(self) -> bool:
+        """True when the output is the input."""
+        return len(self.operations) == 1 and isinstance(self.operations[0], Keep)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -35,11 +35,17 @@ _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
 class MasterPort(Protocol):
     """What the Master answers."""
 
-    async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
-        """Accept tasks whose inputs are stored; durable when it answers. A repeated one returns the earlier task."""
+    async def submit(self, specs: Sequence[TaskSpec], inputs: Mapping[str, bytes]) -> list[Task]:
+        """Accept tasks, durably; a repeated one returns the earlier task.
+
+        Their inputs are stored already, but for those of an `InlineSource`: these come here, by the task's id.
+        """
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
+
+    async def fetch(self, task_id: str, name: str) -> bytes | None:
+        """Return an output that is kept with its task, None when there is no such output."""
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``."""
@@ -167,13 +173,17 @@ class RemoteMaster(_Remote):
         super().__init__(MASTER, MasterUnavailableError, transport, settings)
         self._park_s = settings.longest_park_s
 
-    async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
+    async def submit(self, specs: Sequence[TaskSpec], inputs: Mapping[str, bytes]) -> list[Task]:
         """See `MasterPort.submit`."""
-        return await self.call("submit", specs)  # type: ignore[no-any-return]
+        return await self.call("submit", specs, inputs)  # type: ignore[no-any-return]
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """See `MasterPort.get`."""
         return await self.call("get", ids)  # type: ignore[no-any-return]
+
+    async def fetch(self, task_id: str, name: str) -> bytes | None:
+        """See `MasterPort.fetch`."""
+        return await self.call("fetch", task_id, name)  # type: ignore[no-any-return]
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """See `MasterPort.wait`."""

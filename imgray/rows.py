@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any
 
+from imgray.compact import fields_of
 from imgray.target import ANYWHERE, Target
 from imgray.task import (
     Attempt,
@@ -14,6 +16,7 @@ from imgray.task import (
     CommandSource,
     Event,
     Failure,
+    InlineSource,
     Lease,
     Output,
     OutputSpec,
@@ -25,43 +28,52 @@ from imgray.task import (
     shared,
 )
 
-COLUMNS = (
-    "seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at", "state", "ready_at", "attempts",
-    "alone", "token", "worker", "node", "leased_at", "expires_at", "finished_at", "outputs", "failure", "history",
+_FIXED = ("seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at")
+CHANGING = (
+    "state", "ready_at", "attempts", "alone", "token", "worker", "node", "leased_at", "expires_at", "finished_at",
+    "outputs", "failure", "history",
 )  # fmt: skip
-FIXED = frozenset({"seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at"})
-"""Columns that never change once a task is accepted."""
+"""Columns that change after a task was accepted."""
+COLUMNS = (*_FIXED, *CHANGING)
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 """What `task_of` raises when a row is damaged: its JSON may even have become that of something else."""
 
-_SPEC_DEFAULTS = {field.name: field.default for field in fields(TaskSpec)}
+_APART = {"id", "source", "outputs", "target"}
+_SPEC_DEFAULTS = tuple((field.name, field.default) for field in fields(TaskSpec) if field.name not in _APART)
+_SPEC_VALUES = attrgetter(*(name for name, _ in _SPEC_DEFAULTS))
+_encoded = json.JSONEncoder(check_circular=False).encode
 
 
 def row_of(task: Task) -> tuple[Any, ...]:
     """Return a task's values for `COLUMNS`."""
     spec = task.spec
+    key = spec.idempotency_key or None
+    submitted = (task.seq, spec.id, spec.fingerprint, spec.tenant, key, _encoded(_spec_fields(spec)), task.submitted_at)
+    return (*submitted, *_standing(task))
+
+
+def standing_of(task: Task) -> tuple[Any, ...]:
+    """Return a task's values for `CHANGING`, and then its ``seq``."""
+    return (*_standing(task), task.seq)
+
+
+def _standing(task: Task) -> tuple[Any, ...]:
+    lease = task.lease
     return (
-        task.seq,
-        spec.id,
-        spec.fingerprint,
-        spec.tenant,
-        spec.idempotency_key or None,
-        json.dumps(_spec_fields(spec)),
-        task.submitted_at,
         task.state,
         task.ready_at,
         task.attempts,
         task.alone,
         task.token,
-        task.lease.worker if task.lease else None,
-        task.lease.node if task.lease else None,
-        task.lease.leased_at if task.lease else None,
+        lease.worker if lease else None,
+        lease.node if lease else None,
+        lease.leased_at if lease else None,
         task.expires_at,
         task.finished_at,
-        json.dumps([asdict(output) for output in task.outputs]) if task.outputs else "[]",
-        json.dumps(asdict(task.failure)) if task.failure else None,
-        json.dumps([asdict(attempt) for attempt in task.history]) if task.history else "[]",
+        _encoded([fields_of(output) for output in task.outputs]) if task.outputs else "[]",
+        _encoded(fields_of(task.failure)) if task.failure else None,
+        _encoded([_attempt_fields(attempt) for attempt in task.history]) if task.history else "[]",
     )
 
 
@@ -96,14 +108,15 @@ def _spec_fields(spec: TaskSpec) -> dict[str, Any]:
         {"name": output.name, "pipeline": output.pipeline, **({"path": output.path} if output.path else {})}
         for output in spec.outputs
     ]
-    rest = {
-        name: value
-        for name in _SPEC_DEFAULTS
-        if name not in {"id", "source", "outputs", "target"} and (value := getattr(spec, name)) != _SPEC_DEFAULTS[name]
-    }
+    values = zip(_SPEC_DEFAULTS, _SPEC_VALUES(spec), strict=True)
+    rest = {name: value for (name, default), value in values if value != default}
     if spec.target != ANYWHERE:
         rest["target"] = asdict(spec.target)
-    return {"source": asdict(spec.source), "outputs": outputs, **rest}
+    return {"source": fields_of(spec.source), "outputs": outputs, **rest}
+
+
+def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
+    return {**fields_of(attempt), "failure": fields_of(attempt.failure) if attempt.failure else None}
 
 
 def _spec(task_id: str, values: dict[str, Any]) -> TaskSpec:
@@ -127,6 +140,8 @@ def _source(values: dict[str, Any]) -> Source:
         return BlobSource(values["key"])
     if "command" in values:
         return CommandSource(values["command"], values["path"], _pairs(values["arguments"]))
+    if "size_bytes" in values:
+        return InlineSource(values["size_bytes"])
     return PathSource(values["path"])
 
 

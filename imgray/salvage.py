@@ -72,6 +72,8 @@ def salvage(damaged: Path, into: Path) -> Salvaged:
             saved += _write(journal, batch)
             epoch = max(epoch, *(task.token >> EPOCH_BITS for task in batch))
         commits = max(source.meta("commits"), Mark.noted(damaged))
+        for changes in source.parcels():
+            journal.write(changes)
         garbage = source.garbage() if readable else ()
         journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), garbage, source.meta("store")))
         indexed = source.indexed()
@@ -134,7 +136,7 @@ def _graft(fresh: bytes, file: Path) -> None:
 def _write(journal: Journal, tasks: Sequence[Task]) -> int:
     """Write tasks, and return how many; of those that contradict each other, the first stays."""
     try:
-        journal.write(Changes(tasks))
+        journal.write(Changes(new=tasks))
     except JournalError as error:
         if not isinstance(error.__cause__, sqlite3.IntegrityError):
             raise
@@ -216,6 +218,15 @@ class _Source:
         """Read how many tasks were purged."""
         counts = dict(self._both_ways("SELECT state, count FROM purged ORDER BY state"))
         return {state: counts[state] for state in State if isinstance(counts.get(state), int)}
+
+    def parcels(self) -> Iterator[Changes]:
+        """Read the small inputs and outputs that are kept with tasks."""
+        inputs = self._both_ways("SELECT seq, data FROM inputs WHERE typeof(data) = 'blob' ORDER BY seq")
+        results = self._both_ways("SELECT seq, name, data FROM results WHERE typeof(data) = 'blob' ORDER BY seq")
+        while some := list(islice(inputs, _BATCH)):
+            yield Changes(inputs=some)
+        while more := list(islice(results, _BATCH)):
+            yield Changes(results=more)
 
     def garbage(self) -> set[str]:
         """Read which blobs were left to be deleted."""

@@ -139,7 +139,19 @@ class Settings(BaseSettings):
         ge=1,
         description="Most uploaded images that a worker holds at a time, but for a single one.",
     )
+    sockets: bool = Field(
+        default=True, description="Calls within a machine go over Unix sockets; without, all go through Ray."
+    )
     call_timeout_s: float = Field(default=30.0, gt=0, description="How long a caller keeps trying to reach an actor.")
+    inline_bytes: int = Field(
+        default=16_384,
+        ge=0,
+        le=1_000_000,
+        description="Images and results up to this size are kept in the journal, with their task; 0: none are.",
+    )
+    parcels_bytes: int = Field(
+        default=64 * 2**20, ge=0, description="What the Master keeps in memory of images and results in the journal."
+    )
     cache_bytes: int = Field(default=256 * 2**20, ge=0, description="Blobs kept hot by Storage.")
 
     @classmethod

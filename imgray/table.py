@@ -10,10 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-from functools import partial
 
 from imgray.backlog import Admits
+from imgray.compact import replaced
 from imgray.errors import (
     DeadlinePassedError,
     ImgrayError,
@@ -24,8 +23,10 @@ from imgray.errors import (
 )
 from imgray.policy import Policy
 from imgray.target import ANYWHERE
-from imgray.task import TRANSITIONS, Event, Failure, Lease, Output, State, Task, TaskSpec, shared
+from imgray.task import TRANSITIONS, Event, Failure, InlineSource, Lease, Output, State, Task, TaskSpec, shared
 from imgray.taskbook import TaskBook
+
+_NONE: Mapping[str, bytes] = {}
 
 
 class TaskTable(TaskBook):
@@ -44,6 +45,7 @@ class TaskTable(TaskBook):
         now: float,
         finished: Iterable[Task] = (),
         check: Callable[[TaskSpec], None] = lambda _: None,
+        inputs: Mapping[str, bytes] = _NONE,
     ) -> list[Task]:
         """Accept tasks, all or none. For one that was submitted before, that earlier task is returned as it stands.
 
@@ -52,6 +54,7 @@ class TaskTable(TaskBook):
             now: the time.
             finished: those tasks in the journal that have the id or the idempotency key of one of them.
             check: raises what a new one is refused with.
+            inputs: those that are kept with their task, by its id.
 
         Raises:
             QueueFullError: the live tasks would exceed `Policy.max_live_tasks` or `Policy.max_live_bytes`.
@@ -73,7 +76,7 @@ class TaskTable(TaskBook):
             raise
         for spec in new:
             task = Task(
-                replace(spec, outputs=shared(spec.outputs)),
+                replaced(spec, {"outputs": shared(spec.outputs)}),
                 self._next_seq,
                 State.QUEUED,
                 submitted_at=now,
@@ -81,7 +84,9 @@ class TaskTable(TaskBook):
                 expires_at=spec.expires_at,
             )
             self._next_seq += 1
-            self._put(task)
+            if isinstance(spec.source, InlineSource):
+                self.parcels.bring(task.id, task.seq, inputs[task.id])
+            self._put(task, self._new)
             self._backlog.enter(task, now)
         return [self._tasks[answer] if isinstance(answer, str) else answer for answer in answers]
 
@@ -105,10 +110,12 @@ class TaskTable(TaskBook):
             admits: says of a target whether the worker meets it.
             commands: whether it wants commands, or images.
         """
-        return [
-            self._grant(task, Lease(self.token + 1, worker, now, node), now)
-            for task in self._backlog.take(want, now, admits, partial(self._fits, worker), commands=commands)
-        ]
+        load = _Load(self._held(worker), self._policy.batch_bytes)
+        granted: list[Task] = []
+        for task in self._backlog.take(want, now, admits, load.fits, commands=commands):
+            load.add(task)
+            granted.append(self._grant(task, Lease(self.token + 1, worker, now, node), now))
+        return granted
 
     def renew(self, worker: str, tokens: Iterable[int], now: float) -> None:
         """Extend the leases that a worker says it works on; unknown tokens are ignored."""
@@ -118,8 +125,15 @@ class TaskTable(TaskBook):
         """Extend all leases: it was the Master that did not listen, not the workers that did not call."""
         self.leases.renew_all(now + self._policy.lease_s)
 
-    def ack(self, task_id: str, token: int, outputs: tuple[Output, ...], now: float) -> Task:
-        """Commit an attempt's outputs. The same ack again changes nothing.
+    def ack(
+        self,
+        task_id: str,
+        token: int,
+        outputs: tuple[Output, ...],
+        now: float,
+        results: Iterable[tuple[str, bytes]] = (),
+    ) -> Task:
+        """Commit an attempt's outputs; ``results`` are those that are kept with it. The same ack again changes nothing.
 
         Raises:
             LeaseLostError: the token is not that of the current lease.
@@ -129,6 +143,8 @@ class TaskTable(TaskBook):
         if task.state is State.SUCCEEDED and task.token == token:
             return task
         self._check(task, token)
+        for name, data in results:
+            self.parcels.deliver(task_id, task.seq, name, data)
         return self._move(task, Event.ACK, now, finished_at=now, outputs=outputs, failure=None)
 
     def nack(self, task_id: str, token: int, failure: Failure, now: float, *, alone: bool = False) -> Task:
@@ -184,7 +200,7 @@ class TaskTable(TaskBook):
         if task.id in self._purged:
             return True
         task = self._latest(task)
-        if not task.state.finished or task.id in self._dirty:
+        if not task.state.finished or task.id in self._dirty or task.id in self._new:
             return False
         self._tasks.pop(task.id, None)
         self._admission.purge(task, now)
@@ -265,16 +281,32 @@ class TaskTable(TaskBook):
             return self._move(task, Event.RETRY, now, failure=failure, ready_at=ready_at, alone=task.alone or alone)
         return self._move(task, Event.FAIL, now, failure=failure, finished_at=now, alone=task.alone or alone)
 
-    def _fits(self, worker: str, task: Task) -> bool:
-        """Say whether a worker may have a task beside what it holds; a command, always."""
-        if task.spec.is_command:
-            return True
-        held = [task for task in self._held(worker) if not task.spec.is_command]
-        size_bytes = sum(one.spec.size_bytes for one in (task, *held))
-        return not held or not (any(one.alone for one in (task, *held)) or size_bytes > self._policy.batch_bytes)
-
     @staticmethod
     def _check(task: Task, token: int) -> None:
         """Let only the holder of the current lease change the task."""
         if task.lease is None or task.lease.token != token:
             raise LeaseLostError(task.id, token, task.story())
+
+
+class _Load:
+    """The images that a worker holds."""
+
+    def __init__(self, held: Iterable[Task], most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._images = self._size_bytes = 0
+        self._alone = False
+        for task in held:
+            self.add(task)
+
+    def add(self, task: Task) -> None:
+        """Count a task that it gets, or has."""
+        if not task.spec.is_command:
+            self._images += 1
+            self._size_bytes += task.spec.size_bytes
+            self._alone = self._alone or task.alone
+
+    def fits(self, task: Task) -> bool:
+        """Say whether it may have a task beside what it holds; a command, always."""
+        if task.spec.is_command or not self._images:
+            return True
+        return not (self._alone or task.alone or self._size_bytes + task.spec.size_bytes > self._most_bytes)

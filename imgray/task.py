@@ -19,6 +19,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
+from imgray.compact import compact
 from imgray.errors import ImgrayError
 from imgray.target import ANYWHERE, Target
 
@@ -84,6 +85,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
 """The whole state machine. A pair that is not here cannot happen."""
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class BlobSource:
     """An input that was uploaded: its bytes are a blob."""
@@ -91,6 +93,15 @@ class BlobSource:
     key: str
 
 
+@compact
+@dataclass(frozen=True, slots=True)
+class InlineSource:
+    """A small input that was uploaded: its bytes are kept in the journal, with the task."""
+
+    size_bytes: int
+
+
+@compact
 @dataclass(frozen=True, slots=True)
 class PathSource:
     """An input that the worker reads itself."""
@@ -107,9 +118,10 @@ class CommandSource:
     arguments: tuple[tuple[str, str], ...] = ()
 
 
-Source: TypeAlias = BlobSource | PathSource | CommandSource
+Source: TypeAlias = BlobSource | InlineSource | PathSource | CommandSource
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """One thing to make of the input: a pipeline in canonical form, and where to write the result.
@@ -122,6 +134,7 @@ class OutputSpec:
     path: str | None = None
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """What was submitted; it never changes.
@@ -156,6 +169,7 @@ class TaskSpec:
         return isinstance(self.source, CommandSource)
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt, or a task, failed: the error's code, status and sentence."""
@@ -171,9 +185,10 @@ class Failure:
         return cls(error.code, error.status, str(error), error.passing)
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One result of a task: a blob (``key``) or a file that the worker wrote (``path``)."""
+    """One result of a task: a blob (``key``), or a file that the worker wrote (``path``), or kept with the task."""
 
     name: str
     format: str
@@ -185,7 +200,13 @@ class Output:
     key: str | None = None
     path: str | None = None
 
+    @property
+    def inline(self) -> bool:
+        """True when its bytes are kept in the journal, with the task."""
+        return self.key is None and self.path is None
 
+
+@compact
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One execution of a task that has ended, for its history."""
@@ -200,6 +221,7 @@ class Attempt:
     token: int = 0
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Lease:
     """An exclusive claim on a task, with its fencing token; when it expires is the table's business."""
@@ -210,6 +232,7 @@ class Lease:
     node: str = ""
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task at one moment.
@@ -277,10 +300,21 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the journal is to write: tasks as they now stand, and finished tasks that are to be no more."""
+    """What the journal is to write: new tasks and others as they now stand, and finished tasks that are to be no more.
 
+    With them go the small ``inputs`` of new tasks, by ``seq``, and ``results``, by ``seq`` and name.
+    """
+
+    new: Sequence[Task] = ()
     tasks: Sequence[Task] = ()
     purged: Sequence[Task] = ()
+    inputs: Sequence[tuple[int, bytes]] = ()
+    results: Sequence[tuple[int, str, bytes]] = ()
+
+    @property
+    def standing(self) -> Sequence[Task]:
+        """The tasks as they now stand, whether they are new or not."""
+        return (*self.new, *self.tasks)
 
 
 @lru_cache(maxsize=1024)

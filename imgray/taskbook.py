@@ -12,8 +12,10 @@ from typing import Any, Self
 
 from imgray.admission import Admission
 from imgray.backlog import Admits, Backlog, Waiting
+from imgray.compact import replaced
 from imgray.errors import TaskNotFoundError
 from imgray.leases import Leases
+from imgray.parcels import Parcels
 from imgray.policy import Policy
 from imgray.task import TRANSITIONS, Attempt, Changes, Event, State, Task
 from imgray.timers import Timers
@@ -37,13 +39,16 @@ class TaskBook:
         self._next_seq = next_seq
         self._tasks: dict[str, Task] = {}
         self._admission = Admission(policy)
-        self._dirty: dict[str, Task] = {}
+        self._new: dict[str, Task] = {}  # as they now stand; the journal has yet to hear of them
+        self._dirty: dict[str, Task] = {}  # others that have changed
         self._purged: dict[str, Task] = {}  # until the journal has purged them too
         self._counts: Counter[State] = Counter(counts)  # of all tasks ever, the forgotten ones too
         self.live_bytes = 0
         """How large the inputs of the live tasks are together."""
         self._backlog = Backlog(self._tasks)
         self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
+        self.parcels = Parcels(policy.parcels_bytes)
+        """The small inputs and outputs."""
         self.leases = Leases()
         """Who holds what; to be read only."""
         self.events: Counter[Event] = Counter()
@@ -54,7 +59,7 @@ class TaskBook:
     @property
     def dirty(self) -> bool:
         """True when something has changed since the last `drain`."""
-        return bool(self._dirty or self._purged)
+        return bool(self._new or self._dirty or self._purged)
 
     def get(self, task_id: str) -> Task | None:
         """Return a task that is live or has not yet been forgotten."""
@@ -111,13 +116,16 @@ class TaskBook:
 
     def drain(self) -> Changes:
         """Return what has changed since the last call."""
-        changes = Changes(list(self._dirty.values()), list(self._purged.values()))
+        inputs, results = self.parcels.drain()
+        purged = list(self._purged.values())
+        changes = Changes(list(self._new.values()), list(self._dirty.values()), purged, inputs, results)
+        self._new.clear()
         self._dirty.clear()
         return changes
 
     def forget(self, changes: Changes) -> None:
         """Drop what the journal has: the finished tasks, unless they have changed since, and those it has purged."""
-        for task in changes.tasks:
+        for task in changes.standing:
             if task.state.finished and self._tasks.get(task.id) is task:
                 del self._tasks[task.id]
                 self._admission.drop(task)
@@ -136,19 +144,19 @@ class TaskBook:
                     task.attempts, lease.worker, lease.leased_at, now, event, failure, lease.node, lease.token
                 )
                 changes["history"] = (*task.history, attempt)
-        moved = replace(task, state=state, **{"lease": None, **changes})
+        moved = replaced(task, {"state": state, "lease": None, **changes})
         self._counts[task.state] -= 1
         self.live_bytes -= 0 if task.state.finished else task.spec.size_bytes
-        self._put(moved)
+        self._put(moved, self._new if task.id in self._new else self._dirty)
         if state is State.QUEUED:
             self._backlog.put_off(moved)
         else:
             self._backlog.leave(moved)
         return moved
 
-    def _put(self, task: Task) -> None:
+    def _put(self, task: Task, changed: dict[str, Task]) -> None:
         self._counts[task.state] += 1
-        self._dirty[task.id] = task
+        changed[task.id] = task
         self._enter(task)
 
     def _enter(self, task: Task) -> None:

@@ -15,7 +15,7 @@ PICTURES = 12
 
 
 async def travel(folder: Path) -> None:
-    async with cluster(folder) as made:
+    async with cluster(folder, inline_bytes=0) as made:
         for seed in range(PICTURES):
             (task,) = await made.gateway.submit([Submission.of(encoded(picture(seed=seed)), SWAP, label=str(seed))])
             print("accepted", task.id, seed, flush=True)  # noqa: T201  # this is what it was told

@@ -16,6 +16,7 @@ POLICY = Policy(
     max_live_bytes=1000,
     batch_bytes=100,
     lease_s=60,
+    parcels_bytes=1000,
     idempotency_s=500,
     backoff=Backoff(1, 8),
 )

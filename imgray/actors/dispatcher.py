@@ -17,7 +17,7 @@ from imgray.rate import Rate
 from imgray.settings import Settings
 from imgray.table import TaskTable
 from imgray.target import ANYWHERE, Target, WorkerInfo
-from imgray.task import State, TaskSpec
+from imgray.task import InlineSource, State, TaskSpec
 
 Watch = Callable[[str], Awaitable[None]]
 """Wait until the worker with this id has died."""
@@ -211,7 +211,7 @@ class Dispatcher:
         if self.roster.get(request.worker) is not member:  # given up, or registered anew, meanwhile
             self.hand_out()
             return Reply(request.seq, unknown=True)
-        if member.advance(request.seq, request.received):
+        if member.advance(request.seq, request.received, self._table.leases.of(request.worker)):
             self.unpark(request.worker)
             granted = self._grant(member, request)
             told = (request.draining or not member.draining) and not (self._closing and not request.hurries)
@@ -222,14 +222,25 @@ class Dispatcher:
         await self._ledger.committed()
         if self.roster.get(request.worker) is not member:
             return Reply(request.seq, unknown=True)
-        valid = set(self._table.leases.of(request.worker))
+        grants = await self._with_inputs(request.worker, grants)
         return Reply(
             request.seq,
-            tuple(grant for grant in grants if grant.token in valid),
+            tuple(grants),
             (*refused, *self._void(request)),
             drain=member.draining,
             hurry=self._closing,
         )
+
+    async def _with_inputs(self, worker: str, grants: Sequence[Grant]) -> list[Grant]:
+        """Add the inputs that are kept with their tasks to those grants that are still valid."""
+        valid = self._table.leases.of(worker)
+        granted = [grant for grant in grants if grant.token in valid]
+        inline = [grant.spec.id for grant in granted if isinstance(grant.spec.source, InlineSource)]
+        inputs = await self._ledger.inputs([task for task_id in inline if (task := self._table.get(task_id))])
+        return [
+            Grant(grant.spec, grant.token, grant.attempt, inputs[grant.spec.id]) if grant.spec.id in inputs else grant
+            for grant in granted
+        ]
 
     def _void(self, request: Exchange) -> list[int]:
         """List the tokens that a worker holds, and does not report, but that are no longer its."""
@@ -245,9 +256,9 @@ class Dispatcher:
             return task is not None and task.state is State.SUCCEEDED and task.token == outcome.token
         try:
             match outcome:
-                case Ack(task_id, token, outputs, elapsed_s):
+                case Ack(task_id, token, outputs, elapsed_s, results):
                     first = task.state is State.LEASED
-                    self._table.ack(task_id, token, outputs, now)
+                    self._table.ack(task_id, token, outputs, now, results)
                     if first:
                         self._count(member, task.spec, elapsed_s, now)
                 case Nack(task_id, token, failure, alone):

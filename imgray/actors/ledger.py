@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from imgray.errors import JournalError, LeaseExpiredError
+from imgray.hot import Hot
 from imgray.journal import EPOCH_BITS, Journal
 from imgray.policy import Policy
 from imgray.settings import Settings
 from imgray.table import TaskTable
-from imgray.task import Task, TaskSpec
+from imgray.task import Changes, Task, TaskSpec
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+_RECENT = 10_000  # finished tasks in memory
 _PAUSE_S = 0.2  # after a commit that failed, so that a full disk does not keep the Master busy
 _LATE_S = 1.0  # an alarm that rings so late tells of a frozen process
 
@@ -67,6 +69,7 @@ class Ledger:
         self._wanted = asyncio.Event()  # a commit
         self._clean = True
         self._alarm: asyncio.TimerHandle | None = None
+        self._recent: Hot[str, Task] = Hot(_RECENT)  # finished tasks, as the journal has them
         with contextlib.ExitStack() as undo:
             undo.callback(self._journal.close)  # or else a damaged journal could not be repaired from this process
             self.table = self._load(self._journal)(self._journal.epoch << EPOCH_BITS, clock())
@@ -110,7 +113,7 @@ class Ledger:
         """Return tasks by id, live or finished, None for unknown ones."""
         while True:
             table = self.table
-            found = {task_id: table.get(task_id) for task_id in ids}
+            found = {task_id: table.get(task_id) or self._recent.get(task_id) for task_id in ids}
             missing = [task_id for task_id, task in found.items() if task is None]
             if missing:
                 found |= await self.in_journal(lambda journal, missing=missing: dict(journal.get(missing)))  # type: ignore[misc]
@@ -125,9 +128,33 @@ class Ledger:
             lambda journal: [*journal.get(ids).values(), *(journal.keyed(keys) if keys else ())]
         )
 
+    async def inputs(self, tasks: Sequence[Task]) -> dict[str, bytes]:
+        """Return by id the inputs that are kept with these tasks; one may have been lost."""
+        found = {task.id: data for task in tasks if (data := self.table.parcels.input(task.id)) is not None}
+        missing = {task.seq: task.id for task in tasks if task.id not in found}
+        if missing:
+            read = await self.in_journal(lambda journal: journal.inputs(list(missing)))
+            found |= {missing[seq]: data for seq, data in read.items()}
+        return found
+
+    async def result(self, task: Task, name: str) -> bytes | None:
+        """Return an output that is kept with a task; None when there is no such output."""
+        found = self.table.parcels.output(task.id, name)
+        return found or (await self.in_journal(lambda journal: journal.results(task.seq))).get(name)
+
     async def in_journal(self, call: Callable[[Journal], _T]) -> _T:
         """Call the journal in its own thread."""
         return await asyncio.get_running_loop().run_in_executor(self._io, call, self._journal)
+
+    def _remember(self, changes: Changes) -> None:
+        """Keep what finished of late: whoever waited for it asks for it next."""
+        for task in changes.standing:
+            if task.state.finished:
+                self._recent.set(task.id, 1, task)
+            else:
+                self._recent.drop(task.id)
+        for task in changes.purged:
+            self._recent.drop(task.id)
 
     def _load(self, journal: Journal) -> Callable[[int, float], TaskTable]:
         """Read what a table needs; return what makes it, of the last token granted and the time."""
@@ -153,12 +180,13 @@ class Ledger:
                 await self._undo(error, waiting)
                 await asyncio.sleep(_PAUSE_S)
                 continue
+            self._remember(changes)
             self.table.forget(changes)
             self._clean = not self.table.dirty and not self._waiting
             for written in waiting:
                 if not written.done():
                     written.set_result(None)
-            self._listener.on_disk(changes.tasks)
+            self._listener.on_disk(changes.standing)
 
     async def _undo(self, error: JournalError, waiting: list[asyncio.Future[None]]) -> None:
         """Return to what the journal holds; everyone who counts on more is told that it failed."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class Master:
 
     # For front ends
 
-    async def submit(self, specs: Sequence[TaskSpec]) -> list[Task]:
+    async def submit(self, specs: Sequence[TaskSpec], inputs: Mapping[str, bytes]) -> list[Task]:
         """Accept tasks, all or none. For one that was submitted before, that earlier task is returned as it stands.
 
         Raises:
@@ -88,7 +88,7 @@ class Master:
             JournalError: nothing was accepted.
         """
         before = await self._ledger.submitted_before(specs)
-        tasks = self._table.submit(specs, self._clock(), before, self._dispatcher.check_target)
+        tasks = self._table.submit(specs, self._clock(), before, self._dispatcher.check_target, inputs)
         self._dispatcher.hand_out()
         await self._ledger.committed()
         return tasks
@@ -98,6 +98,12 @@ class Master:
         tasks = await self._ledger.read(ids)
         await self._ledger.committed()  # what was read is told when it is on disk
         return tasks
+
+    async def fetch(self, task_id: str, name: str) -> bytes | None:
+        """See `MasterPort.fetch`."""
+        (task,) = await self._ledger.read([task_id])
+        await self._ledger.committed()
+        return await self._ledger.result(task, name) if task is not None else None
 
     async def wait(self, ids: Sequence[str], wait_s: float) -> list[Task]:
         """Return those that have finished as soon as there is one, or none after ``wait_s``.

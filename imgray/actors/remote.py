@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,16 +22,28 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from imgray.actors.master import Master
-from imgray.actors.storage import INLINE_BYTES, Buffer, Storage
+from imgray.actors.storage import Storage
 from imgray.actors.worker import Worker, info_of
 from imgray.blobs import BlobStore
 from imgray.errors import ImgrayError, PassingError
 from imgray.gateway import Gateway
+from imgray.hot import Hot
 from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import OutputPart
-from imgray.ports import MASTER, STORAGE, RemoteMaster, RemoteStorage, RemoteWorkers, UnansweredError
+from imgray.ports import (
+    MASTER,
+    STORAGE,
+    MasterPort,
+    RemoteMaster,
+    RemoteStorage,
+    RemoteWorkers,
+    StoragePort,
+    UnansweredError,
+    WorkersPort,
+)
 from imgray.settings import Settings
 from imgray.target import WORKER_PREFIX, worker_name
+from imgray.wire import AVAILABLE, Address, BrokenError, Caller, Listening, connect, methods_of
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -52,10 +65,27 @@ _CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
 _PENDING_S = 3.0  # a call that was pending for so long had been received
 
+INLINE_BYTES = 96_000
+"""Blobs up to this size stay inside Ray's messages: its limit is 100 KiB. Larger ones are refs to its object store."""
+
 _PARTS_BYTES = 4 * 2**20  # up to here blobs travel in parts; Ray's own limit for one call is 10 MiB
 
 
-class MasterActor(Master):
+class _Callable:
+    """An actor that whoever is on the same machine may call without Ray in between."""
+
+    _listening: Listening | None = None
+
+    def _listen(self, port: type, settings: Settings) -> None:
+        if AVAILABLE and settings.sockets:
+            self._listening = Listening(self, methods_of(port))
+
+    async def address(self) -> Address | None:
+        """Say where it listens, if it does."""
+        return self._listening.address if self._listening else None
+
+
+class MasterActor(_Callable, Master):
     """The Master as an actor."""
 
     def __init__(self, settings: Settings) -> None:
@@ -65,14 +95,17 @@ class MasterActor(Master):
             super().__init__(settings, storage, _outlive, RayLauncher(settings), open_journal=opened)
         for loop in (self._ledger.committer, self._cleaning, self._sizing):
             loop.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
+        self._listen(MasterPort, settings)
 
 
-class StorageActor(Storage[Any]):
-    """Storage as an actor: what is hot and large lies in Ray's object store."""
+class StorageActor(_Callable, Storage):
+    """Storage as an actor. For other machines, what is large and hot lies in Ray's object store as well."""
 
     def __init__(self, settings: Settings) -> None:
         with _ending_when_refused(STORAGE):
-            super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes, _keep)
+            super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes)
+        self._refs: Hot[str, Any] = Hot(settings.cache_bytes)
+        self._listen(StoragePort, settings)
 
     async def put_parts(self, sizes: Mapping[str, int], *parts: bytes) -> None:
         """Store blobs that come one after the other, cut into parts that are small enough to travel in the message.
@@ -80,14 +113,38 @@ class StorageActor(Storage[Any]):
         Ray would put a larger argument into its object store, which takes several times as long as sending it.
         """
         whole, at = memoryview(b"".join(parts)), 0
-        blobs: dict[str, Buffer] = {}
+        blobs: dict[str, bytes] = {}
         for key, size in sizes.items():
-            blobs[key] = whole[at : at + size]
+            blobs[key] = bytes(whole[at : at + size])
             at += size
         await self.put(blobs)
 
+    async def put_arrays(self, blobs: Mapping[str, Any]) -> None:
+        """Store blobs that come as arrays of bytes, through Ray's object store."""
+        await self.put({key: array.tobytes() for key, array in blobs.items()})
 
-class WorkerActor:
+    async def get_refs(self, keys: Sequence[str]) -> list[Any]:
+        """Return blobs as `get` does, the large ones as refs."""
+        found = await self.get(keys)
+        return [data and self._shared(key, data) for key, data in zip(keys, found, strict=True)]
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """See `Storage.delete`."""
+        for key in keys:
+            self._refs.drop(key)
+        await super().delete(keys)
+
+    def _shared(self, key: str, data: bytes) -> Any:  # noqa: ANN401  # bytes, or a ref to them
+        if len(data) <= INLINE_BYTES:
+            return data
+        ref = self._refs.get(key)
+        if ref is None:
+            ref = ray.put(np.frombuffer(data, np.uint8))
+            self._refs.set(key, len(data), ref)
+        return ref
+
+
+class WorkerActor(_Callable):
     """A Worker as an actor; when its work ends unexpectedly, so does the process, and Ray starts another."""
 
     def __init__(self, name: str, settings: Settings) -> None:
@@ -96,6 +153,7 @@ class WorkerActor:
         gateway = remote_gateway(settings)
         self._worker = Worker(self._info, gateway.master, gateway.storage, settings)
         self._drain_on_sigterm()
+        self._listen(WorkersPort, settings)
         self._run = asyncio.get_running_loop().create_task(self._worker.run())
         self._run.add_done_callback(self._end)
 
@@ -142,10 +200,6 @@ def _ending_when_refused(part: str) -> Iterator[None]:
         log.error("action=end part=%s %s: %s", part, error.code, error)  # noqa: TRY400  # the sentence says it all
         time.sleep(_REFUSED_S)
         os._exit(1)
-
-
-def _keep(data: Buffer) -> Any:  # noqa: ANN401  # bytes, or a ref to them
-    return bytes(data) if len(data) <= INLINE_BYTES else ray.put(np.frombuffer(data, np.uint8))
 
 
 async def _outlive(worker_id: str) -> None:
@@ -212,43 +266,70 @@ def named_actors() -> list[str]:
     ]
 
 
+@dataclass(slots=True)
+class _Reached:
+    """A part that was found: its actor, and the shorter way to it, if it is on this machine."""
+
+    actor: Any
+    caller: Caller | None
+
+
 class RayTransport:
-    """Calls actors by name. (`Transport`)"""
+    """Calls actors that are found by name: over a socket on the same machine, and else through Ray. (`Transport`)"""
 
     def __init__(self) -> None:
-        self._actors: dict[str, Any] = {}
+        self._parts: dict[str, _Reached] = {}
 
     async def call(self, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401  # any answer
         """See `Transport.call`."""
         try:
-            if part not in self._actors:
-                self._actors[part] = await asyncio.to_thread(ray.get_actor, part, NAMESPACE)
-            return await self._answer(part, method, arguments)
+            reached = self._parts.get(part)
+            if reached is None or (reached.caller and not reached.caller.usable):
+                reached = self._parts[part] = await _reach(part)
+            if reached.caller is not None:
+                return await reached.caller.call(method, arguments)
+            return await _answer(reached.actor, part, method, arguments)
         except RayTaskError as error:
             if isinstance(error.cause, ImgrayError):
                 raise error.cause from None
             raise
-        except (RayError, ValueError):  # ValueError: no actor has this name (yet)
-            self._actors.pop(part, None)
+        except (BrokenError, RayError, ValueError):  # ValueError: no actor has this name (yet)
+            self._parts.pop(part, None)
             raise UnansweredError from None
         except asyncio.CancelledError:  # it took too long: perhaps there is another by now
-            self._actors.pop(part, None)
+            self._parts.pop(part, None)
             raise
 
-    async def _answer(self, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
-        if (part, method) == (STORAGE, "put"):
-            method, arguments = _packed(*arguments)
-        answer = await getattr(self._actors[part], method).remote(*arguments)
-        if (part, method) == (STORAGE, "get"):  # here, so that a ref whose object is lost makes the call be made again
-            return [bytes(await hot) if isinstance(hot, ray.ObjectRef) else hot for hot in answer]
-        return answer
+
+async def _reach(part: str) -> _Reached:
+    """Find a part, and connect to it if that can be done.
+
+    Raises:
+        RayError, ValueError: it is away.
+    """
+    actor = await asyncio.to_thread(ray.get_actor, part, NAMESPACE)
+    address = await actor.address.remote()
+    try:
+        return _Reached(actor, await connect(address) if address and AVAILABLE else None)
+    except BrokenError:  # it is on another machine
+        return _Reached(actor, None)
+
+
+async def _answer(actor: Any, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Make a call through Ray."""
+    if (part, method) == (STORAGE, "put"):
+        method, arguments = _packed(*arguments)
+    elif (part, method) == (STORAGE, "get"):  # refs are resolved here: when an object is lost, the call is made again
+        found = await actor.get_refs.remote(*arguments)
+        return [bytes(await hot) if isinstance(hot, ray.ObjectRef) else hot for hot in found]
+    return await getattr(actor, method).remote(*arguments)
 
 
 def _packed(blobs: Mapping[str, bytes]) -> tuple[str, tuple[Any, ...]]:
     """Say how blobs travel best: name a method of `StorageActor`, and its arguments."""
     whole = b"".join(blobs.values())
     if len(whole) > _PARTS_BYTES:
-        return "put", ({key: np.frombuffer(data, np.uint8) for key, data in blobs.items()},)
+        return "put_arrays", ({key: np.frombuffer(data, np.uint8) for key, data in blobs.items()},)
     sizes = {key: len(data) for key, data in blobs.items()}
     return "put_parts", (sizes, *(whole[at : at + INLINE_BYTES] for at in range(0, len(whole), INLINE_BYTES)))
 

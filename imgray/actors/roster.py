@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from imgray.messages import Grant, WorkerState, WorkerView
@@ -39,9 +39,12 @@ class Member:
             return WorkerState.LOST
         return WorkerState.DRAINING if self.draining else WorkerState.ACTIVE
 
-    def advance(self, seq: int, received: int) -> bool:
-        """Note a call; return False when it is a repetition, or was overtaken by a later one."""
-        self.unreceived = [grant for grant in self.unreceived if grant.token > received]
+    def advance(self, seq: int, received: int, valid: Container[int]) -> bool:
+        """Note a call; return False when it is a repetition, or was overtaken by a later one.
+
+        Grants that are no longer valid, whose tasks were cancelled before they were heard of, are not sent any more.
+        """
+        self.unreceived = [grant for grant in self.unreceived if grant.token > received and grant.token in valid]
         if seq <= self.seq:
             return False
         self.seq = seq

@@ -30,7 +30,7 @@ from imgray.retry import Backoff
 from imgray.runner import Result, Run
 from imgray.settings import Settings
 from imgray.target import WorkerInfo, worker_id
-from imgray.task import BlobSource, Failure, TaskSpec, transcript_key
+from imgray.task import BlobSource, Failure, InlineSource, TaskSpec, transcript_key
 from imgray.version import __version__
 
 log = logging.getLogger(__name__)
@@ -303,8 +303,8 @@ class Worker:
                     self._finished(Result(grant.token, 0.0, unstarted=True))
                     continue
                 source = grant.spec.source
-                data = blobs[source.key] if isinstance(source, BlobSource) else None
-                if isinstance(source, BlobSource) and data is None:
+                data = blobs[source.key] if isinstance(source, BlobSource) else grant.data
+                if isinstance(source, BlobSource | InlineSource) and data is None:
                     self._finished(Result(grant.token, 0.0, failure=Failure.of(InputLostError(grant.spec.id))))
                 else:
                     self._runner.send(Run(grant.spec, grant.token, data))
@@ -394,4 +394,5 @@ def _outcome(spec: TaskSpec, result: Result) -> Outcome:
     if result.failure is not None:
         return Nack(spec.id, result.token, result.failure, alone=result.died)
     outputs = tuple(product.output for product in result.products)
-    return Ack(spec.id, result.token, outputs, result.elapsed_s)
+    small = tuple((one.output.name, one.data) for one in result.products if one.output.inline and one.data is not None)
+    return Ack(spec.id, result.token, outputs, result.elapsed_s, small)

@@ -212,7 +212,7 @@ class LeaseLostError(TaskError):
 class InputLostError(ImgrayError):
     """The input of an accepted task is not in Storage; somebody deleted it there."""
 
-    sentence = "The input of task '{0}' is no longer in the blob store."
+    sentence = "The input of task '{0}' is no longer there."
 
 
 class OutputLostError(ImgrayError):

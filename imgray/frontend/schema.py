@@ -330,7 +330,7 @@ def _output(task_id: str, name: str, pipeline: str, output: Output | None) -> Ou
     return OutputJson(
         name=name,
         pipeline=pipeline,
-        url=f"/v1/tasks/{task_id}/outputs/{name}" if output.key else None,
+        url=f"/v1/tasks/{task_id}/outputs/{name}" if output.path is None else None,
         format=output.format,
         content_type=output.content_type,
         width=output.width,

@@ -34,6 +34,7 @@ from imgray.operations.grayscale import Grayscale
 from imgray.operations.hue import Hue
 from imgray.operations.info import Info
 from imgray.operations.invert import Invert
+from imgray.operations.keep import Keep
 from imgray.operations.levels import Levels
 from imgray.operations.matrix import Matrix
 from imgray.operations.maximum import Maximum
@@ -98,6 +99,7 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Hue,
     Info,
     Invert,
+    Keep,
     Levels,
     Matrix,
     Maximum,
@@ -167,6 +169,7 @@ __all__ = [
     "Hue",
     "Info",
     "Invert",
+    "Keep",
     "Levels",
     "Matrix",
     "Maximum",

@@ -20,6 +20,8 @@ class Disk:
         self.watch = watch
         self.blobs: dict[str, bytes] = {}
         self.rows: dict[str, Task] = {}
+        self.inputs: dict[int, bytes] = {}
+        self.results: dict[tuple[int, str], bytes] = {}
         self.purged: Counter[State] = Counter()
         self.garbage: dict[str, None] = {}
         self.epoch = 0
@@ -28,11 +30,14 @@ class Disk:
         self.journal_full = False
 
     def apply(self, changes: Changes) -> None:
-        for task in changes.tasks:
+        for task in changes.standing:
             self.rows[task.id] = task
             self.last_seq = max(self.last_seq, task.seq)
+        self.inputs |= dict(changes.inputs)
+        self.results |= {(seq, name): data for seq, name, data in changes.results}
         for task in changes.purged:
             del self.rows[task.id]
+            self.inputs.pop(task.seq, None)
             self.purged[task.state] += 1
             self.garbage.update(dict.fromkeys(task.keys))
 
@@ -97,6 +102,12 @@ class SimJournal(Journal):
 
     def get(self, ids: Sequence[str]) -> dict[str, Task]:
         return {task_id: self._disk.rows[task_id] for task_id in ids if task_id in self._disk.rows}
+
+    def inputs(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        return {seq: self._disk.inputs[seq] for seq in seqs if seq in self._disk.inputs}
+
+    def results(self, seq: int) -> dict[str, bytes]:
+        return {name: data for (number, name), data in self._disk.results.items() if number == seq}
 
     def keyed(self, keys: Sequence[tuple[str, str]]) -> list[Task]:
         return [task for task in self._disk.rows.values() if (task.spec.tenant, task.spec.idempotency_key) in keys]

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from imgray.messages import Reply
-from imgray.task import TRANSITIONS, BlobSource, Changes, Event, State, Task
+from imgray.task import TRANSITIONS, BlobSource, Changes, Event, InlineSource, State, Task
 
 if TYPE_CHECKING:
     from sim.disk import Disk
@@ -89,9 +89,9 @@ class History:
 
     def commit(self, changes: Changes) -> None:
         """Check a commit against what is on disk before it."""
-        for task in changes.tasks:
+        for task in changes.standing:
             before = self.versions[task.id][-1] if self.versions[task.id] else None
-            self._check_row(task)
+            self._check_row(task, changes)
             if before is None:
                 require(task.id not in self.purged, task.id, "came back after it was purged")
             else:
@@ -100,23 +100,32 @@ class History:
         for task in changes.purged:
             require(self.disk.rows[task.id].state.finished, task.id, "was purged while it was live")
             self.purged.add(task.id)
-        self._check_leases({**self.disk.rows, **{task.id: task for task in changes.tasks}}.values())
+        self._check_leases({**self.disk.rows, **{task.id: task for task in changes.standing}}.values())
 
-    def _check_row(self, task: Task) -> None:
-        source = task.spec.source
-        require(isinstance(source, BlobSource), task.id)
-        if isinstance(source, BlobSource) and not task.state.finished:
-            require(source.key in self.disk.blobs, "Invariant 2:", task.id, "is there before its input")
+    def _check_row(self, task: Task, changes: Changes) -> None:
+        data = self._input_of(task, changes)
+        if not task.state.finished:
+            require(data is not None, "Invariant 2:", task.id, "is there before its input")
         require(0 <= task.attempts <= self.max_attempts, "Invariant 6:", task.id, "has", task.attempts, "attempts")
         require((task.lease is not None) is (task.state is State.LEASED), task.id, "has a lease if it is leased")
         if task.state is State.SUCCEEDED:
-            data = self.disk.blobs[input_key_of(task)]
             require(task.outputs, task.id, "succeeded without outputs")
+            coming = {(seq, name): result for seq, name, result in changes.results}
             for output in task.outputs:
-                stored = self.disk.blobs.get(output.key or "")
+                there = (task.seq, output.name)
+                inline = coming.get(there, self.disk.results.get(there))
+                stored = self.disk.blobs.get(output.key) if output.key else inline
                 require(stored is not None, "Invariant 4:", task.id, "was acknowledged before its output was stored")
-                require(stored == reference(data), task.id, "has wrong bytes")
-                require(f".{task.token:x}." in (output.key or ""), "Invariant 3:", task.id, "has a stale commit")
+                require(stored == reference(data or b""), task.id, "has wrong bytes")
+                fresh = output.inline or f".{task.token:x}." in (output.key or "")
+                require(fresh, "Invariant 3:", task.id, "has a stale commit")
+
+    def _input_of(self, task: Task, changes: Changes) -> bytes | None:
+        source = task.spec.source
+        if isinstance(source, InlineSource):
+            return dict(changes.inputs).get(task.seq, self.disk.inputs.get(task.seq))
+        require(isinstance(source, BlobSource), task.id)
+        return self.disk.blobs.get(source.key) if isinstance(source, BlobSource) else None
 
     def _check_step(self, before: Task, after: Task) -> None:
         where = f"{before.id}: {before.state} to {after.state}"
@@ -210,7 +219,3 @@ class History:
                 require(code in {"image_corrupt", "deadline_passed", *self.disturbed}, task.id, code)
             case _:
                 require(code in {"deadline_passed", *self.disturbed}, task.id, code)
-
-
-def input_key_of(task: Task) -> str:
-    return task.spec.source.key if isinstance(task.spec.source, BlobSource) else ""

@@ -34,6 +34,7 @@ class SimRunner:
     ) -> None:
         self._rng = rng
         self._timeout_s = settings.task_timeout_s
+        self._inline_bytes = settings.inline_bytes
         self._on_ready = on_ready
         self._on_result = on_result
         self._queue: deque[Run] = deque()
@@ -79,7 +80,7 @@ class SimRunner:
         if kind is Kind.BAD:
             return Result(run.token, elapsed_s, failure=Failure.of(ImageCorruptError("bad checksum")))
         made = reference(data)
-        key = output_key(run.spec.id, run.token, "image")
+        key = output_key(run.spec.id, run.token, "image") if len(made) > self._inline_bytes else None
         output = Output("image", "png", "image/png", 1, 1, len(made), "", key=key)
         return Result(run.token, elapsed_s, (Product(output, made),))
 

@@ -87,6 +87,7 @@ class Plan:
                 "max_live_tasks": rng.choice([3, 200]),
                 "result_ttl_s": rng.choice([0, 0, 0, 300.0]),
                 "idempotency_s": rng.choice([5.0, 1e6]),
+                "inline_bytes": rng.choice([0, 0, 1000]),
             }
         )
         plan = cls(
@@ -311,7 +312,7 @@ class World:
         return journal
 
     def _storage(self, process: Process) -> None:
-        self.network.parts[STORAGE] = process, Storage(SimBlobs(self.disk), 200, bytes)
+        self.network.parts[STORAGE] = process, Storage(SimBlobs(self.disk), 200)
 
     def _worker(self, process: Process) -> None:
         info = WorkerInfo(f"{process.name}.{next(self._numbers)}", process.name, "node", "host", 1, "0")

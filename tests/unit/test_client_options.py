@@ -18,7 +18,7 @@ from imgray.client import Client
 from imgray.errors import IdempotencyConflictError, RequestError, TaskLiveError, TaskNotFoundError
 from imgray.gateway import Submission
 from imgray.sources import with_image
-from imgray.task import DEFAULT_OUTPUT, BlobSource, PathSource, State, Task
+from imgray.task import DEFAULT_OUTPUT, InlineSource, PathSource, State, Task
 
 
 def task_of(client: Client, task_id: str) -> Task:
@@ -75,7 +75,7 @@ def test_a_file_is_recognised_by_its_content_wherever_it_lies(tmp_path: Path, pn
         plain = client.submit(tmp_path / "a.png")
         first = client.submit(tmp_path / "a.png", deduplicate=True)
         assert isinstance(task_of(client, plain.id).spec.source, PathSource)
-        assert isinstance(task_of(client, first.id).spec.source, BlobSource)
+        assert isinstance(task_of(client, first.id).spec.source, InlineSource)
         assert client.submit(tmp_path / "b.png", deduplicate=True).id == first.id
         assert client.submit(png, deduplicate=True).id == first.id
         (tmp_path / "a.png").write_bytes(encoded(picture(seed=2)))

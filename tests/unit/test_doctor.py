@@ -40,7 +40,7 @@ from imgray.task import Changes, Lease, State, Task, input_key, output_key
 
 def settings_of(data: Path) -> Settings:
     """What is younger than ``call_timeout_s`` is left alone; here, nothing is."""
-    return Settings(data=data, call_timeout_s=1e-6)
+    return Settings(data=data, call_timeout_s=1e-6, inline_bytes=0)
 
 
 def look(data: Path, **options: Any) -> Report:
@@ -56,7 +56,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def doctor(data: Path, *arguments: str) -> Result:
-    environment = {"IMGRAY_CALL_TIMEOUT_S": "1e-6"}
+    environment = {"IMGRAY_CALL_TIMEOUT_S": "1e-6", "IMGRAY_INLINE_BYTES": "0"}
     return CliRunner(env=environment).invoke(cli, ["doctor", "--data", str(data), *arguments], catch_exceptions=False)
 
 
@@ -66,7 +66,7 @@ def blob(data: Path, key: str) -> Path:
 
 async def left_behind(data: Path, png: bytes, *, done: int = 2, waiting: int = 2) -> tuple[list[Task], list[Task]]:
     """Have a cluster do some tasks and leave others waiting."""
-    async with cluster(data) as made:
+    async with cluster(data, inline_bytes=0) as made:
         finished = [await made.gateway.wait((await submit(made, png)).id, WAIT_S) for _ in range(done)]
         for worker in list(made.workers):
             made.kill_worker(worker)
@@ -77,7 +77,7 @@ async def left_behind(data: Path, png: bytes, *, done: int = 2, waiting: int = 2
 
 async def served(data: Path, tasks: list[Task]) -> list[Task]:
     """Have a cluster go on with the folder, and wait for tasks."""
-    async with cluster(data) as made:
+    async with cluster(data, inline_bytes=0) as made:
         return [await made.gateway.wait(task.id, WAIT_S) for task in tasks]
 
 
@@ -144,7 +144,7 @@ async def test_a_lost_output_makes_a_dead_letter_that_a_redrive_makes_again(
     report = repaired(tmp_path, Kind.OUTPUT_LOST, checksums=checksums)
     assert said in report.findings[0].problem
     assert not blob(tmp_path, key).exists()
-    async with cluster(tmp_path) as made:
+    async with cluster(tmp_path, inline_bytes=0) as made:
         lost = await made.gateway.get(first.id)
         assert lost.failure is not None
         assert (lost.state, lost.failure.code) == (State.FAILED, "output_lost")
@@ -193,7 +193,7 @@ async def test_an_output_that_a_worker_may_be_about_to_report_is_left_alone(tmp_
     _, (task, *_) = await left_behind(tmp_path, png)
     with closing(Journal.open(tmp_path)) as journal:
         leased = {"state": State.LEASED, "attempts": 1, "token": 77, "lease": Lease(77, "worker-1.ab", 1.0)}
-        journal.write(Changes([Task(**{**{name: getattr(task, name) for name in Task.__slots__}, **leased})]))
+        journal.write(Changes(tasks=[Task(**{**{name: getattr(task, name) for name in Task.__slots__}, **leased})]))
     BlobStore((tmp_path / "blobs").as_uri()).put(output_key(task.id, 77, "image"), b"1")
     await asyncio.sleep(0.01)
     assert look(tmp_path).findings == []
@@ -212,7 +212,7 @@ async def test_garbage_is_collected(tmp_path: Path, png: bytes) -> None:
 
 
 async def test_a_dead_letter_that_cannot_be_redriven_is_worth_knowing(tmp_path: Path, png: bytes) -> None:
-    async with cluster(tmp_path) as made:
+    async with cluster(tmp_path, inline_bytes=0) as made:
         good, bad = await submit(made, png), await submit(made, b"hello")
         for task in (good, bad):
             await made.gateway.wait(task.id, WAIT_S)
@@ -242,7 +242,7 @@ async def test_the_wrong_blob_store_is_not_taken_for_one_that_lost_everything(tm
 
 
 async def test_what_cannot_be_made_again_is_kept_as_far_as_it_is_there(tmp_path: Path, png: bytes) -> None:
-    async with cluster(tmp_path) as made:
+    async with cluster(tmp_path, inline_bytes=0) as made:
         (task,) = await made.gateway.submit([Submission({"a": SWAP, "b": SWAP}, data=png)])
         task = await made.gateway.wait(task.id, WAIT_S)
     first, second = (output.key or "" for output in task.outputs)
@@ -256,7 +256,7 @@ async def test_what_cannot_be_made_again_is_kept_as_far_as_it_is_there(tmp_path:
 async def test_blobs_of_another_journal_in_the_same_store_are_kept(tmp_path: Path, png: bytes) -> None:
     store: dict[str, Any] = {"blobs": (tmp_path / "blobs").as_uri()}
     for name in ("one", "two"):
-        async with cluster(tmp_path / name, **store) as made:
+        async with cluster(tmp_path / name, inline_bytes=0, **store) as made:
             await made.gateway.wait((await submit(made, png)).id, WAIT_S)
     before = content(tmp_path / "blobs")
     settings = Settings(data=tmp_path / "one", call_timeout_s=1e-6, **store)
@@ -281,7 +281,7 @@ def crash(data: Path, after: Path) -> Path:
 
 async def running(data: Path, after: Path, png: bytes, count: int = 30) -> list[Task]:
     """Have a cluster accept tasks, and return them; ``after`` is how a crash at that moment leaves the folder."""
-    async with LocalCluster(Settings(data=data)) as made:
+    async with LocalCluster(settings_of(data)) as made:
         for worker in list(made.workers):
             made.kill_worker(worker)
         tasks = [await submit(made, png) for _ in range(count)]
@@ -364,7 +364,7 @@ async def test_of_a_journal_that_is_gone_or_destroyed_the_images_are_kept(tmp_pa
         assert (report.tasks, report.problems, len(report.findings)) == (0, 1, 1 + report.blobs)
         look(tmp_path, repair=True)
         assert look(tmp_path).problems == 0
-        async with cluster(tmp_path) as made:
+        async with cluster(tmp_path, inline_bytes=0) as made:
             task = await made.gateway.wait((await submit(made, png)).id, WAIT_S)
             assert task.state is State.SUCCEEDED
         await asyncio.sleep(0.01)

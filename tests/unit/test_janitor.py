@@ -30,7 +30,7 @@ async def test_a_result_past_its_time_to_live_is_deleted_with_its_blobs_and_stil
     tmp_path: Path, png: bytes
 ) -> None:
     """Invariant 5."""
-    async with cluster(tmp_path, result_ttl_s=0.5) as made:
+    async with cluster(tmp_path, inline_bytes=0, result_ttl_s=0.5) as made:
         done = await made.gateway.wait((await submit(made, png)).id, WAIT_S)
         running = await submit(made, png, SLOW)
         await leased(made, running.id)
@@ -70,7 +70,7 @@ async def test_what_is_purged_is_gone_at_once_and_what_is_live_stays(tmp_path: P
 async def test_garbage_that_cannot_be_deleted_now_is_deleted_later(
     tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with cluster(tmp_path, result_ttl_s=5) as made:
+    async with cluster(tmp_path, inline_bytes=0, result_ttl_s=5) as made:
         real, refusals = made.storage.delete, 0
 
         async def away(keys: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def test_a_later_write_replaces_what_may_change(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path)
     journal.write(Changes([task(1), task(2)]))
     done = task(1, State.SUCCEEDED, finished_at=9.0, attempts=1)
-    journal.write(Changes([done]))
+    journal.write(Changes(tasks=[done]))
     assert journal.get(["id1"]) == {"id1": done}
     assert [one.id for one in journal.live()] == ["id2"]
     assert journal.counts() == {State.SUCCEEDED: 1, State.QUEUED: 1}
@@ -167,7 +167,7 @@ def test_a_journal_of_the_first_version_is_migrated_with_all_that_is_in_it(tmp_p
         assert live.spec == TaskSpec("id1", BlobSource("inputs/id1"), (OutputSpec("image", "swap:rg"),), "a.png", "f")
         assert (live.seq, live.attempts, live.alone, live.failure) == (7, 1, True, FAILURE)
         assert (journal.next_seq(), journal.counts()) == (8, {State.QUEUED: 1})
-        journal.write(Changes([replace(live, state=State.CANCELLED, finished_at=3.0)]))
+        journal.write(Changes(tasks=[replace(live, state=State.CANCELLED, finished_at=3.0)]))
 
 
 def test_every_migration_leads_to_the_same_schema(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ async def test_a_label_that_is_not_text_is_made_text(tmp_path: Path, png: bytes)
 
 async def test_limits_have_errors_of_their_own(tmp_path: Path, png: bytes) -> None:
     """Invariant 9."""
-    async with cluster(tmp_path, max_live_tasks=1, max_body_bytes=10_000) as made:
+    async with cluster(tmp_path, max_live_tasks=1, max_body_bytes=10_000, inline_bytes=0) as made:
         with pytest.raises(BodyTooLargeError):
             await submit(made, b"x" * 10_001)
         first = await submit(made, png, SLOW)
@@ -254,7 +254,7 @@ async def test_a_storage_that_is_away_costs_no_attempt(
     tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant 10: a full disk makes tasks wait, not fail."""
-    async with cluster(tmp_path) as made:
+    async with cluster(tmp_path, inline_bytes=0) as made:
         real, refusals = made.storage.put, 0
 
         async def full(blobs: dict[str, bytes]) -> None:
@@ -271,7 +271,7 @@ async def test_a_storage_that_is_away_costs_no_attempt(
 
 
 async def test_an_input_that_is_gone_is_a_dead_letter_that_says_so(tmp_path: Path, png: bytes) -> None:
-    async with LocalCluster(Settings(data=tmp_path)) as made:
+    async with LocalCluster(Settings(data=tmp_path, inline_bytes=0)) as made:
         made.kill_worker(next(iter(made.workers)))
         task = await submit(made, png)
     (tmp_path / "blobs" / "inputs" / task.id).unlink()
@@ -323,7 +323,7 @@ async def test_a_deadline_passes_after_a_restart_even_when_no_worker_comes(tmp_p
         made.kill_worker(next(iter(made.workers)))
         (task,) = await made.gateway.submit([Submission({"image": SWAP}, data=png, expires_at=time.time() + 1)])
     settings = Settings(data=tmp_path)
-    storage: Storage[bytes] = Storage(BlobStore(settings.blobs_url), settings.cache_bytes, bytes)
+    storage = Storage(BlobStore(settings.blobs_url), settings.cache_bytes)
 
     async def watch(_worker_id: str) -> None:
         """Know of no worker."""

@@ -99,7 +99,9 @@ def found(count: int = ENOUGH) -> str:
         try:
             play(seed)
         except AssertionError as error:
-            if "runs in a circle" not in str(error):  # that something never ends does not say what is broken
+            if "runs in a circle" not in str(error) and "never ends" not in str(
+                error
+            ):  # that something never ends does not say what is broken
                 return str(error)
     return ""
 
@@ -168,7 +170,7 @@ def test_a_charge_for_tasks_that_never_ran_is_found() -> None:
 
 def test_a_call_that_was_overtaken_and_brings_in_what_was_refused_is_found() -> None:
     with patch.object(Admission, "refuse", lambda *_: None):
-        assert "Invariant 2" in found(10_000)
+        assert re.search("Invariant 2|its place changed", found(10_000))  # it came in again, or before its input
 
 
 async def _in_a_second(put: Callable[[Any], Awaitable[None]], blobs: Any) -> None:

@@ -143,7 +143,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         changes = self.table.drain()
-        self.journal |= {task.id: task for task in changes.tasks}
+        self.journal |= {task.id: task for task in changes.standing}
         for task in changes.purged:
             self.journal.pop(task.id, None)
         self.table.forget(changes)
