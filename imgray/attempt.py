@@ -133,7 +133,8 @@ def _decoded(data: bytes, pipelines: Sequence[Pipeline], context: Context) -> Pi
 def _deliver(spec: TaskSpec, token: int, wanted: OutputSpec, encoded: Encoded, allowance: Allowance) -> Product:
     path = key = None
     if wanted.path is None:
-        key = output_key(spec.id, token, wanted.name) if len(encoded.data) > allowance.inline_bytes else None
+        inline = not spec.kept or len(encoded.data) <= allowance.inline_bytes
+        key = None if inline else output_key(spec.id, token, wanted.name)
     else:
         path = wanted.path
         _write(allowance.allowed(path), encoded.data)

@@ -8,7 +8,7 @@ import contextvars
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imgray.bounds import MAX_IDEMPOTENCY_KEY, check_name, check_spec, label_of
 from imgray.crash import crash_point
@@ -201,7 +201,7 @@ class Gateway:
         self.settings = settings
         self.jobs = Jobs(master, storage, workers, settings)
         self.catalogue = catalogue_of(settings)
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._abandoning: set[asyncio.Task[None]] = set()
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Task]:
         """Store the inputs, then enter the tasks; both are on disk when this returns.
@@ -216,12 +216,15 @@ class Gateway:
             QueueFullError: too much is live.
             MasterUnavailableError, StorageUnavailableError, JournalError: try again later.
         """
-        for submission in submissions:
-            if submission.data is not None and len(submission.data) > self.settings.max_body_bytes:
-                raise BodyTooLargeError(self.settings.max_body_bytes)
+        self._check_sizes(submissions)
         # In a context of its own: Ray Serve cancels whatever it finds in that of a request whose client hung up.
         storing = asyncio.get_running_loop().create_task(self._submit(submissions), context=contextvars.Context())
         return await asyncio.shield(storing)
+
+    def _check_sizes(self, submissions: Sequence[Submission]) -> None:
+        for submission in submissions:
+            if submission.data is not None and len(submission.data) > self.settings.max_body_bytes:
+                raise BodyTooLargeError(self.settings.max_body_bytes)
 
     async def _submit(self, submissions: Sequence[Submission]) -> list[Task]:
         specs = await self._specs(submissions)
@@ -268,37 +271,42 @@ class Gateway:
                 await self.storage.delete(keys)
 
     async def process(self, submission: Submission, wait_s: float) -> tuple[Task, bytes | None]:
-        """Submit an image with one output, and return the task and that output when it is made.
+        """Have an image with one output processed, and return the task and that output; nothing is kept of it.
 
-        Nothing is kept of it then, nor if it fails or the caller is cancelled. After ``wait_s`` there is only the task,
-        which goes on.
+        What takes longer than ``wait_s`` is submitted as a task like any other: then there is only that. If the caller
+        is cancelled, so is the call.
 
         Raises:
-            TaskFailedError: the task failed.
-            ImgrayError: what `submit` and `wait` raise.
+            TaskFailedError: it failed.
+            ImgrayError: as `submit`.
         """
-        (task,) = await self.submit([submission])
-        over = True
-        try:
-            task = await self.wait(task.id, wait_s)
-            over = task.state.finished
-            if not over:
-                return task, None
-            (name,) = submission.outputs
-            return task, await self.fetch(task.id, find_output(task, name))
-        finally:
-            if over:
-                forgetting = asyncio.get_running_loop().create_task(
-                    self._forget(task.id), context=contextvars.Context()
-                )
-                self._forgetting.add(forgetting)
-                forgetting.add_done_callback(self._forgetting.discard)
+        self._check_sizes([submission])
+        if wait_s > 0:
+            data = submission.data or b""
+            spec = replace(submission.spec(len(data)), kept=False)
+            try:
+                done = await self.master.process(spec, data, min(wait_s, self.settings.max_wait_s))
+            except asyncio.CancelledError:
+                self._abandon(spec.id)
+                raise
+            if done is not None:
+                task, results = done
+                (name,) = submission.outputs
+                find_output(task, name)
+                return task, dict(results)[name]
+        (task,) = await self.submit([replace(submission)])
+        return task, None
 
-    async def _forget(self, task_id: str) -> None:
-        """Let a task that nobody wants any more be no more; if this fails, it is kept for as long as any other."""
-        with contextlib.suppress(ImgrayError):
-            await self.master.cancel([task_id])
-            await self.master.purge([task_id], FINISHED)
+    def _abandon(self, task_id: str) -> None:
+        """Cancel a call that nobody waits for any more, in the background."""
+
+        async def cancel() -> None:
+            with contextlib.suppress(ImgrayError):  # it has ended, or the Master has and it with that
+                await self.master.cancel([task_id])
+
+        abandoning = asyncio.get_running_loop().create_task(cancel(), context=contextvars.Context())
+        self._abandoning.add(abandoning)
+        abandoning.add_done_callback(self._abandoning.discard)
 
     async def get(self, task_id: str) -> Task:
         """Return a task.

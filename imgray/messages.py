@@ -171,13 +171,15 @@ class OutputPart:
 class Statistics:
     """The Master's books at one moment: the tasks in each state add up to all that were ever submitted.
 
-    ``events`` (transitions made) and ``refused`` (reports with a stale token) are counted since the Master started.
+    ``events`` (transitions made), ``refused`` (reports with a stale token) and ``calls`` (tasks that were not kept, and
+    are in none of the other numbers but that of the events) are counted since the Master started.
     """
 
     submitted: int
     tasks: Mapping[State, int]
     events: Mapping[Event, int]
     refused: int
+    calls: int
     live_bytes: int
     workers: int
     started_at: float

@@ -24,6 +24,7 @@ class Policy:
     lease_s: float
     idempotency_s: float
     parcels_bytes: int
+    max_call_bytes: int
     backoff: Backoff
     live_tasks: Mapping[str, int] = field(default_factory=dict)
 
@@ -38,6 +39,7 @@ class Policy:
             lease_s=settings.lease_s,
             idempotency_s=settings.idempotency_s,
             parcels_bytes=settings.parcels_bytes,
+            max_call_bytes=settings.max_call_bytes,
             backoff=Backoff(settings.retry_base_s, settings.retry_cap_s),
             live_tasks={key.name: key.live_tasks for key in settings.keys if key.live_tasks is not None},
         )

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
+from imgray.calls import Results
 from imgray.errors import MasterUnavailableError, PassingError, StorageUnavailableError, WorkerUnavailableError
 from imgray.messages import Exchange, OutputPart, PoolView, Reply, Statistics, WorkerView
 from imgray.retry import Backoff
@@ -40,6 +41,9 @@ class MasterPort(Protocol):
 
         Their inputs are stored already, but for those of an `InlineSource`: these come here, by the task's id.
         """
+
+    async def process(self, spec: TaskSpec, data: bytes, wait_s: float) -> tuple[Task, Results] | None:
+        """Have a task done that is not kept, and return it and its outputs; after ``wait_s`` it is given up: None."""
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
@@ -176,6 +180,10 @@ class RemoteMaster(_Remote):
     async def submit(self, specs: Sequence[TaskSpec], inputs: Mapping[str, bytes]) -> list[Task]:
         """See `MasterPort.submit`."""
         return await self.call("submit", specs, inputs)  # type: ignore[no-any-return]
+
+    async def process(self, spec: TaskSpec, data: bytes, wait_s: float) -> tuple[Task, Results] | None:
+        """See `MasterPort.process`."""
+        return await self.call("process", spec, data, wait_s, wait_s=wait_s)  # type: ignore[no-any-return]
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """See `MasterPort.get`."""

@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     max_live_bytes: int = Field(
         default=32 * 2**30, ge=1, description="Uploaded images of queued and leased tasks beyond which it is the same."
     )
+    max_call_bytes: int = Field(
+        default=512 * 2**20,
+        ge=1,
+        description="Images of calls to `/v1/process` that wait or run, all together, beyond which it is the same.",
+    )
     idempotency_s: float = Field(
         default=86_400.0, gt=0, description="How long an idempotency key returns the task that it was first given for."
     )
@@ -138,6 +143,11 @@ class Settings(BaseSettings):
         default=64 * 2**20,
         ge=1,
         description="Most uploaded images that a worker holds at a time, but for a single one.",
+    )
+    haproxy: bool = Field(
+        default=True,
+        description="In a private Ray without gRPC, requests come in by HAProxy, which comes with Ray and is several"
+        " times as fast as Serve's own proxy; without, by the latter.",
     )
     sockets: bool = Field(
         default=True, description="Calls within a machine go over Unix sockets; without, all go through Ray."

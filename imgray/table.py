@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from imgray.backlog import Admits
+from imgray.calls import Results
 from imgray.compact import replaced
 from imgray.errors import (
     DeadlinePassedError,
@@ -54,7 +55,7 @@ class TaskTable(TaskBook):
             now: the time.
             finished: those tasks in the journal that have the id or the idempotency key of one of them.
             check: raises what a new one is refused with.
-            inputs: those that are kept with their task, by its id.
+            inputs: those that are kept with their task, and those of calls, by its id.
 
         Raises:
             QueueFullError: the live tasks would exceed `Policy.max_live_tasks` or `Policy.max_live_bytes`.
@@ -65,6 +66,7 @@ class TaskTable(TaskBook):
         try:
             answers, new = self._admission.sort(specs, self._tasks, earlier, now)
             self._admission.check_room(new, self.live, self.live_bytes)
+            self.calls.check_room(new)
             self._backlog.check_room(new)
             for spec in new:
                 check(spec)
@@ -83,9 +85,12 @@ class TaskTable(TaskBook):
                 ready_at=now,
                 expires_at=spec.expires_at,
             )
-            self._next_seq += 1
-            if isinstance(spec.source, InlineSource):
-                self.parcels.bring(task.id, task.seq, inputs[task.id])
+            if not spec.kept:  # its place in the queue is before the next task that is kept, whose number it shares
+                self.calls.enter(task.id, inputs[task.id])
+            else:
+                self._next_seq += 1
+                if isinstance(spec.source, InlineSource):
+                    self.parcels.bring(task.id, task.seq, inputs[task.id])
             self._put(task, self._new)
             self._backlog.enter(task, now)
         return [self._tasks[answer] if isinstance(answer, str) else answer for answer in answers]
@@ -131,7 +136,7 @@ class TaskTable(TaskBook):
         token: int,
         outputs: tuple[Output, ...],
         now: float,
-        results: Iterable[tuple[str, bytes]] = (),
+        results: Results = (),
     ) -> Task:
         """Commit an attempt's outputs; ``results`` are those that are kept with it. The same ack again changes nothing.
 
@@ -143,7 +148,9 @@ class TaskTable(TaskBook):
         if task.state is State.SUCCEEDED and task.token == token:
             return task
         self._check(task, token)
-        for name, data in results:
+        if not task.spec.kept:
+            self.calls.answer(task_id, results)
+        for name, data in results if task.spec.kept else ():
             self.parcels.deliver(task_id, task.seq, name, data)
         return self._move(task, Event.ACK, now, finished_at=now, outputs=outputs, failure=None)
 

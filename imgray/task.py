@@ -144,7 +144,7 @@ class TaskSpec:
     input's. After ``expires_at`` it is no longer worth doing. Submissions of one ``tenant`` with the same
     ``idempotency_key`` are one task; ``digest`` tells whether they ask for the same. Only a worker that ``target``
     admits may take it; with ``waits``, it is accepted though there is none yet. ``owner`` is the name of the API key
-    that it was submitted with.
+    that it was submitted with. One that is not ``kept`` is a call: see `imgray.calls`.
     """
 
     id: str
@@ -162,6 +162,7 @@ class TaskSpec:
     target: Target = ANYWHERE
     waits: bool = False
     owner: str = ""
+    kept: bool = True
 
     @property
     def is_command(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from imgray.admission import Admission
 from imgray.backlog import Admits, Backlog, Waiting
+from imgray.calls import Calls
 from imgray.compact import replaced
 from imgray.errors import TaskNotFoundError
 from imgray.leases import Leases
@@ -49,6 +50,8 @@ class TaskBook:
         self._deadlines: Timers[str] = Timers()  # until a live task is no longer worth doing
         self.parcels = Parcels(policy.parcels_bytes)
         """The small inputs and outputs."""
+        self.calls = Calls(policy.max_call_bytes)
+        """The tasks that are not kept."""
         self.leases = Leases()
         """Who holds what; to be read only."""
         self.events: Counter[Event] = Counter()
@@ -71,8 +74,8 @@ class TaskBook:
 
     @property
     def live(self) -> int:
-        """How many tasks are queued or leased."""
-        return self._counts[State.QUEUED] + self._counts[State.LEASED]
+        """How many tasks are queued or leased, calls among them."""
+        return self._counts[State.QUEUED] + self._counts[State.LEASED] + len(self.calls)
 
     @property
     def submitted(self) -> int:
@@ -145,18 +148,23 @@ class TaskBook:
                 )
                 changes["history"] = (*task.history, attempt)
         moved = replaced(task, {"state": state, "lease": None, **changes})
-        self._counts[task.state] -= 1
+        if task.spec.kept:
+            self._counts[task.state] -= 1
         self.live_bytes -= 0 if task.state.finished else task.spec.size_bytes
         self._put(moved, self._new if task.id in self._new else self._dirty)
         if state is State.QUEUED:
             self._backlog.put_off(moved)
         else:
             self._backlog.leave(moved)
+        if state.finished and not moved.spec.kept:
+            del self._tasks[moved.id]
+            self.calls.end(moved)
         return moved
 
     def _put(self, task: Task, changed: dict[str, Task]) -> None:
-        self._counts[task.state] += 1
-        changed[task.id] = task
+        if task.spec.kept:
+            self._counts[task.state] += 1
+            changed[task.id] = task
         self._enter(task)
 
     def _enter(self, task: Task) -> None:

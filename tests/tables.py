@@ -17,6 +17,7 @@ POLICY = Policy(
     batch_bytes=100,
     lease_s=60,
     parcels_bytes=1000,
+    max_call_bytes=1000,
     idempotency_s=500,
     backoff=Backoff(1, 8),
 )

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import ray
 from ray._private.parameter import RayParams
@@ -28,6 +28,7 @@ from imgray.blobs import BlobStore
 from imgray.errors import PassingError, ServiceError
 from imgray.extensions import catalogue_of
 from imgray.gateway import Gateway
+from imgray.haproxy import haproxy_environment
 from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import WorkerState
 from imgray.ports import MASTER, STORAGE
@@ -75,13 +76,16 @@ def _environment(settings: Settings) -> Iterator[None]:
         "RAY_USAGE_STATS_ENABLED": "0",  # a private cluster reports to nobody
         "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(_message_bytes(settings)),  # else 2 GiB, before a key is asked for
     }
-    added = {name: value for name, value in {**RAY_SETTINGS, **private}.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
+    with ExitStack() as stack:
+        if settings.haproxy and not settings.address and not settings.grpc_port:
+            private |= stack.enter_context(haproxy_environment(settings.host, settings.port))
+        added = {name: value for name, value in {**RAY_SETTINGS, **private}.items() if name not in os.environ}
+        os.environ.update(added)
+        try:
+            yield
+        finally:
+            for name in added:
+                os.environ.pop(name, None)
 
 
 def _connect(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from imgray.calls import Results
 from imgray.errors import JournalError, LeaseExpiredError
 from imgray.hot import Hot
 from imgray.journal import EPOCH_BITS, Journal
@@ -37,8 +38,11 @@ class Listener(Protocol):
     def on_disk(self, tasks: Sequence[Task]) -> None:
         """These changes have been committed."""
 
+    def ended(self, task: Task, results: Results) -> None:
+        """A call has ended; there is nothing to commit."""
+
     def undone(self) -> None:
-        """A commit has failed: the table is again as the journal has it."""
+        """A commit has failed: the table is again as the journal has it, and has no calls."""
 
 
 class Ledger:
@@ -91,6 +95,8 @@ class Ledger:
 
     def decided(self) -> None:
         """Note that the table may have changed."""
+        for task, results in self.table.calls.drain():
+            self._listener.ended(task, results)
         if self.table.dirty:
             self._clean = False
             self._wanted.set()
@@ -129,9 +135,11 @@ class Ledger:
         )
 
     async def inputs(self, tasks: Sequence[Task]) -> dict[str, bytes]:
-        """Return by id the inputs that are kept with these tasks; one may have been lost."""
-        found = {task.id: data for task in tasks if (data := self.table.parcels.input(task.id)) is not None}
-        missing = {task.seq: task.id for task in tasks if task.id not in found}
+        """Return by id the inputs that come with these tasks; one may have been lost."""
+        parcels, calls = self.table.parcels, self.table.calls
+        memory = {task.id: (parcels if task.spec.kept else calls).input(task.id) for task in tasks}
+        found = {task_id: data for task_id, data in memory.items() if data is not None}
+        missing = {task.seq: task.id for task in tasks if task.id not in found and task.spec.kept}
         if missing:
             read = await self.in_journal(lambda journal: journal.inputs(list(missing)))
             found |= {missing[seq]: data for seq, data in read.items()}

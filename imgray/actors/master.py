@@ -15,7 +15,8 @@ from imgray.actors.dispatcher import Dispatcher, Watch
 from imgray.actors.janitor import Janitor
 from imgray.actors.ledger import Ledger
 from imgray.actors.pool import Launcher, Pool
-from imgray.errors import TaskNotFoundError
+from imgray.calls import Results
+from imgray.errors import MasterUnavailableError, TaskNotFoundError
 from imgray.journal import Journal
 from imgray.messages import Exchange, PoolView, Reply, Statistics, WorkerView
 from imgray.ports import StoragePort
@@ -65,6 +66,7 @@ class Master:
         self._cleaning = asyncio.get_running_loop().create_task(self._janitor.run())
         self._finishing: defaultdict[str, dict[asyncio.Future[None], None]] = defaultdict(dict)  # in order of asking
         self._starting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._calling: dict[str, asyncio.Future[tuple[Task, Results]]] = {}  # by task id
         self._dispatcher = Dispatcher(self._ledger, settings, watch, self._clock)
         self._pool = Pool(launcher, self._ledger, self._dispatcher, settings, self._clock)
         self._sizing = asyncio.get_running_loop().create_task(self._pool.run())
@@ -92,6 +94,33 @@ class Master:
         self._dispatcher.hand_out()
         await self._ledger.committed()
         return tasks
+
+    async def process(self, spec: TaskSpec, data: bytes, wait_s: float) -> tuple[Task, Results] | None:
+        """See `MasterPort.process`. Raises as `submit`.
+
+        Raises:
+            MasterUnavailableError: the call is to be made again.
+        """
+        ended = self._calling.get(spec.id)
+        if ended is None:  # else it is made again, for want of an answer
+            self._table.submit([spec], self._clock(), (), self._dispatcher.check_target, {spec.id: data})
+            ended = self._calling[spec.id] = asyncio.get_running_loop().create_future()
+            self._dispatcher.hand_out()
+        try:
+            async with asyncio.timeout(wait_s):
+                return await asyncio.shield(ended)
+        except TimeoutError:
+            self._give_up(spec.id)
+            return None
+
+    def _give_up(self, task_id: str) -> None:
+        """Cancel a call."""
+        task = self._table.get(task_id)
+        if task is not None and not task.spec.kept:
+            self._table.cancel(task_id, self._clock())
+            if task.lease is not None:
+                self._dispatcher.unpark(task.lease.worker)
+            self._dispatcher.hand_out()
 
     async def get(self, ids: Sequence[str]) -> list[Task | None]:
         """Return tasks by id, None for unknown ones."""
@@ -220,6 +249,7 @@ class Master:
             tasks=self._table.counts(),
             events=dict(self._table.events),
             refused=self._dispatcher.refused,
+            calls=self._table.calls.answered,
             live_bytes=self._table.live_bytes,
             workers=len(self._dispatcher.roster),
             started_at=self._started_at,
@@ -295,8 +325,18 @@ class Master:
                 if not woken.done():
                     woken.set_result(None)
 
+    def ended(self, task: Task, results: Results) -> None:
+        """Answer a call."""
+        waiting = self._calling.pop(task.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result((task, results))
+
     def undone(self) -> None:
-        """Have all workers register again, and say what they hold."""
+        """Have all workers register again, and say what they hold; have the calls made again."""
+        calling, self._calling = self._calling, {}
+        for waiting in calling.values():
+            if not waiting.done():
+                waiting.set_exception(MasterUnavailableError())
         self._dispatcher.start_afresh()
 
     @property

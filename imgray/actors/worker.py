@@ -337,7 +337,7 @@ class Worker:
             self._mean_s = mean_s + _SMOOTHING * (result.elapsed_s - mean_s)
         self._results.append(result)
         self._produced.set()
-        if self._unfinished() <= self._capacity() // 2:
+        if not held.spec.kept or self._unfinished() <= self._capacity() // 2:  # somebody waits, or work runs out
             self._hungry.set()
 
     async def _store(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from imgray.errors import ServiceError
 from imgray.frontend.app import create_app
 from imgray.frontend.grpc.servicer import REGISTRATIONS, Servicer
 from imgray.frontend.limits import Limits
+from imgray.haproxy import LOOPBACK, free_port
 from imgray.keys import Key
 from imgray.retry import Backoff
 from imgray.settings import Settings, is_loopback
@@ -38,7 +38,6 @@ _HEALTH_CHECK_S = 5.0
 _LOOK_S = 0.2  # how often a replica that is to end looks whether it has answered everyone
 _LOST_CALLS = 10  # in a row, until Ray is not believed to get over it
 _AGAIN = Backoff(base_s=0.1, cap_s=2.0)
-_LOOPBACK = "127.0.0.1"
 
 
 def build_application(settings: Settings) -> Application:
@@ -83,8 +82,8 @@ def deployed(settings: Settings) -> Iterator[str]:
     """
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     tls = settings.tls_cert is not None  # then the edge has the address, and Serve another, on loopback
-    host, port = (_LOOPBACK, _free_port()) if tls else (settings.host, settings.port)
-    grpc_port = _free_port() if tls else settings.grpc_port
+    host, port = (LOOPBACK, free_port()) if tls else (settings.host, settings.port)
+    grpc_port = free_port() if tls else settings.grpc_port
     grpc = {"port": grpc_port, "grpc_servicer_functions": list(REGISTRATIONS)} if settings.grpc_port else None
     http = {"host": host, "port": port}
     _insist(lambda: serve.start(proxy_location="HeadOnly", http_options=http, grpc_options=grpc))
@@ -94,7 +93,7 @@ def deployed(settings: Settings) -> Iterator[str]:
         stack.callback(lambda: _insist(lambda: serve.delete(APP_NAME)))
         if tls:
             _begin_edges(stack, settings)
-        named = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # compared
+        named = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # compared
         yield f"http{'s' if tls else ''}://{f'[{named}]' if ':' in named else named}:{settings.port}"
 
 
@@ -144,13 +143,6 @@ def _grpc_port() -> int:
         )
     port: int = options.port
     return port
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _insist(call: Callable[[], object]) -> None:

@@ -26,6 +26,7 @@ TASKS_SUBMITTED = "imgray_tasks_submitted_total"
 TASKS = "imgray_tasks"
 TASK_EVENTS = "imgray_task_events_total"
 REFUSED_REPORTS = "imgray_refused_reports_total"
+CALLS = "imgray_calls_total"
 LIVE_BYTES = "imgray_live_bytes"
 WORKERS = "imgray_workers"
 START_TIME = "imgray_start_time_seconds"
@@ -80,6 +81,7 @@ METRICS = (
         "Reports of workers with a stale token, which changed nothing, since the Master started.",
         lambda books: [books.refused],
     ),
+    Metric(CALLS, "Calls of `/v1/process` that have ended since the Master started.", lambda books: [books.calls]),
     Metric(LIVE_BYTES, "Size of the uploaded images of queued and leased tasks.", lambda books: [books.live_bytes]),
     Metric(WORKERS, "Workers that are registered.", lambda books: [books.workers]),
     Metric(START_TIME, "When the Master started, in seconds since the epoch.", lambda books: [books.started_at]),

