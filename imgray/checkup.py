@@ -181,7 +181,7 @@ class Checkup:
     def _wrong(self, output: Output, results: Mapping[str, bytes]) -> str:
         """Say what is wrong with an output, a blob or one of its task's ``results``; "" when nothing is."""
         data = results.get(output.name)
-        size = self._sizes.get(output.key) if output.key else data and len(data)
+        size = self._sizes.get(output.key) if output.key else None if data is None else len(data)
         if size is None:
             return "missing"
         if size != output.size_bytes:

@@ -72,8 +72,11 @@ def salvage(damaged: Path, into: Path) -> Salvaged:
             saved += _write(journal, batch)
             epoch = max(epoch, *(task.token >> EPOCH_BITS for task in batch))
         commits = max(source.meta("commits"), Mark.noted(damaged))
-        for changes in source.parcels():
-            journal.write(changes)
+        inputs, results = source.inputs(), source.results()
+        while some := list(islice(inputs, _BATCH)):
+            journal.write(Changes(inputs=some))
+        while more := list(islice(results, _BATCH)):
+            journal.write(Changes(results=more))
         garbage = source.garbage() if readable else ()
         journal.adopt(Remains(epoch, commits, source.last_seq, source.purged(), garbage, source.meta("store")))
         indexed = source.indexed()
@@ -167,28 +170,59 @@ class _Source:
         there = self.columns()
         columns = ", ".join(name if name in there else "NULL" for name in COLUMNS)
         select = f"SELECT {columns} FROM tasks WHERE seq BETWEEN ? AND ? ORDER BY seq"  # noqa: S608  # literals
+        for row in self._all(select, self.last_seq):
+            with suppress(*UNREADABLE):
+                yield task_of(row)
+
+    def inputs(self) -> Iterator[tuple[int, bytes]]:
+        """Read the inputs that are kept with tasks."""
+        select = "SELECT seq, data FROM inputs WHERE seq BETWEEN ? AND ? ORDER BY seq"
+        rows = self._all(select, self.number("SELECT max(seq) FROM inputs"))
+        return ((seq, data) for seq, data in rows if isinstance(data, bytes))
+
+    def results(self) -> Iterator[tuple[int, str, bytes]]:
+        """Read the outputs that are kept with tasks."""
+        select = "SELECT rowid, seq, name, data FROM results WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+        rows = self._all(select, self.number("SELECT max(rowid) FROM results"))
+        return (
+            (seq, name, data)
+            for _, seq, name, data in rows
+            if isinstance(seq, int) and isinstance(name, str) and isinstance(data, bytes)
+        )
+
+    def _all(self, select: str, last: int) -> Iterator[tuple[Any, ...]]:
+        """Read every row that can be read; its number comes first, and ``last`` is the highest that is heard of."""
         ranges = [(0, _LARGEST)]
         while ranges:
-            for row in self._read(select, *ranges.pop(), ranges):
-                with suppress(*UNREADABLE):
-                    yield task_of(row)
+            yield from self._read(select, last, *ranges.pop(), ranges)
 
-    def _read(self, select: str, low: int, high: int, ranges: list[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
-        """Read a range from both ends up to what is damaged; leave the halves of the rest, until it stands alone."""
+    def _read(
+        self, select: str, last: int, low: int, high: int, ranges: list[tuple[int, int]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Read a range from both ends up to what is damaged; leave the halves of the rest, until it stands alone.
+
+        On a page that is half destroyed a number may be any, and a reading end there as if all had been read: so what
+        lies beyond is always asked for.
+        """
+        whole = True
         try:
             for row in self._connection.execute(select, (low, high)):
-                low = max(low, row[0] + 1)
+                if not low <= row[0] <= high:
+                    break
+                low = row[0] + 1
                 yield row
         except sqlite3.Error:
-            if low >= high:
-                return
-            for row in self._until_damage(f"{select} DESC", low, high):
-                high = min(high, row[0] - 1)
-                yield row
-            high = min(high, max(low, self.last_seq) + _BEYOND)
-            if low < high:
-                middle = (low + high) // 2
-                ranges += [(low, middle), (middle + 1, high)]
+            whole = False
+        for row in self._until_damage(f"{select} DESC", low, high):
+            if not low <= row[0] <= high:
+                break
+            whole = False
+            high = row[0] - 1
+            yield row
+        high = min(high, max(low, last) + _BEYOND)
+        if not whole and low < high:
+            middle = (low + high) // 2
+            ranges += [(low, middle), (middle + 1, high)]
 
     @cached_property
     def last_seq(self) -> int:
@@ -218,15 +252,6 @@ class _Source:
         """Read how many tasks were purged."""
         counts = dict(self._both_ways("SELECT state, count FROM purged ORDER BY state"))
         return {state: counts[state] for state in State if isinstance(counts.get(state), int)}
-
-    def parcels(self) -> Iterator[Changes]:
-        """Read the small inputs and outputs that are kept with tasks."""
-        inputs = self._both_ways("SELECT seq, data FROM inputs WHERE typeof(data) = 'blob' ORDER BY seq")
-        results = self._both_ways("SELECT seq, name, data FROM results WHERE typeof(data) = 'blob' ORDER BY seq")
-        while some := list(islice(inputs, _BATCH)):
-            yield Changes(inputs=some)
-        while more := list(islice(results, _BATCH)):
-            yield Changes(results=more)
 
     def garbage(self) -> set[str]:
         """Read which blobs were left to be deleted."""

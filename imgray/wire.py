@@ -192,12 +192,12 @@ class _Listener(_Frames):
             if method not in self._methods:
                 raise ImgrayError(f"There is no call '{method}'.")  # noqa: TRY301  # answered like any other error
             answer = _Answer(number, await getattr(self._target, method)(*arguments))
+            self.send(answer)
         except ImgrayError as error:
-            answer = _Answer(number, None, error)
+            self.send(_Answer(number, None, error))
         except Exception as error:
             log.exception("action=defect part=wire method=%s", method)
-            answer = _Answer(number, None, ImgrayError(f"Unexpected {type(error).__name__}: {error}"))
-        self.send(answer)
+            self.send(_Answer(number, None, ImgrayError(f"Unexpected {type(error).__name__}: {error}")))
 
 
 class Listening:

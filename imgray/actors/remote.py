@@ -268,10 +268,20 @@ def named_actors() -> list[str]:
 
 @dataclass(slots=True)
 class _Reached:
-    """A part that was found: its actor, and the shorter way to it, if it is on this machine."""
+    """A part that was found: its actor, and the shorter way to it, if it is on this machine.
+
+    One that is ``doubtful`` did not answer in time: perhaps there is another by now.
+    """
 
     actor: Any
+    address: Address | None
     caller: Caller | None
+    doubtful: bool = False
+
+    @property
+    def good(self) -> bool:
+        """True when it can be called without looking for it again."""
+        return not self.doubtful and (self.caller is None or self.caller.usable)
 
 
 class RayTransport:
@@ -284,8 +294,8 @@ class RayTransport:
         """See `Transport.call`."""
         try:
             reached = self._parts.get(part)
-            if reached is None or (reached.caller and not reached.caller.usable):
-                reached = self._parts[part] = await _reach(part)
+            if reached is None or not reached.good:
+                reached = self._parts[part] = await _reach(part, reached)
             if reached.caller is not None:
                 return await reached.caller.call(method, arguments)
             return await _answer(reached.actor, part, method, arguments)
@@ -296,23 +306,33 @@ class RayTransport:
         except (BrokenError, RayError, ValueError):  # ValueError: no actor has this name (yet)
             self._parts.pop(part, None)
             raise UnansweredError from None
-        except asyncio.CancelledError:  # it took too long: perhaps there is another by now
-            self._parts.pop(part, None)
+        except asyncio.CancelledError:  # it took too long, perhaps
+            if part in self._parts:
+                self._parts[part].doubtful = True
             raise
 
 
-async def _reach(part: str) -> _Reached:
-    """Find a part, and connect to it if that can be done.
+async def _reach(part: str, before: _Reached | None) -> _Reached:
+    """Find a part, and connect to it if that can be done; if it is where it was ``before``, go on as then.
 
     Raises:
         RayError, ValueError: it is away.
     """
+    actor, address = await _find(part)
+    caller = before.caller if before else None
+    if caller is not None and (before is None or before.address != address or not caller.usable):
+        caller.close()
+        caller = None
+    if caller is None and address and AVAILABLE:
+        with contextlib.suppress(BrokenError):  # it is on another machine
+            caller = await connect(address)
+    return _Reached(actor, address, caller)
+
+
+async def _find(part: str) -> tuple[Any, Address | None]:
+    """Ask Ray for an actor, and that for where it listens."""
     actor = await asyncio.to_thread(ray.get_actor, part, NAMESPACE)
-    address = await actor.address.remote()
-    try:
-        return _Reached(actor, await connect(address) if address and AVAILABLE else None)
-    except BrokenError:  # it is on another machine
-        return _Reached(actor, None)
+    return actor, await actor.address.remote()
 
 
 async def _answer(actor: Any, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401

@@ -46,8 +46,8 @@ class Authentication:
         await self._app(scope, receive, send)
 
 
-def caller_of(request: Request) -> Caller:
-    """Return who makes a request."""
+async def caller_of(request: Request) -> Caller:
+    """Return who makes a request. (A coroutine, so that it is not called in a thread.)"""
     caller: Caller = request.scope[_CALLER]
     return caller
 

@@ -24,6 +24,10 @@ def gateway_of(request: Request) -> Gateway:
     return gateway
 
 
+async def _gateway(request: Request) -> Gateway:  # a coroutine: FastAPI has plain functions called in a thread
+    return gateway_of(request)
+
+
 async def check_host(request: Request) -> None:
     """Refuse what a browser was tricked into: a foreign name that leads here, or another site's page.
 
@@ -51,7 +55,7 @@ class Part:
     limit: int
 
 
-def part_of(
+async def part_of(
     cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
 ) -> Part:
@@ -85,7 +89,7 @@ def retry_after(error: ImgrayError) -> dict[str, str]:
     return {"Retry-After": str(error.retry_after_s)} if isinstance(error, PassingError) else {}
 
 
-GatewayDep = Annotated[Gateway, Depends(gateway_of)]
+GatewayDep = Annotated[Gateway, Depends(_gateway)]
 PartDep = Annotated[Part, Depends(part_of)]
 TenantFilter = Annotated[str | None, Query(description="Only this tenant's; empty: only those that name none.")]
 CodeFilter = Annotated[str, Query(description="Only those that failed with this error code.")]

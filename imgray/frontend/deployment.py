@@ -62,6 +62,7 @@ def build_application(settings: Settings) -> Application:
         max_ongoing_requests=_MAX_ONGOING_REQUESTS,
         health_check_period_s=_HEALTH_CHECK_S,
         graceful_shutdown_wait_loop_s=_LOOK_S,
+        logging_config={"enable_access_log": False},  # a line for each request, in a file that nobody looks at
         ray_actor_options={"num_cpus": 0},  # every core is for the workers
     )
     return deployment(serve.ingress(build_app)(Frontend)).bind()

@@ -470,3 +470,115 @@ def test_the_command_leaves_a_service_alone_even_if_its_master_is_away(tmp_path:
 def test_the_command_cannot_look_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(ImgrayError, match="there is no journal"):
         doctor(tmp_path)
+
+
+# What is kept in the journal
+
+
+async def left_inline(data: Path, png: bytes) -> tuple[Task, Task, Task]:
+    """Have a cluster do two tasks, whose images and results are small, and leave one waiting."""
+    async with cluster(data) as made:
+        first, second = [await made.gateway.wait((await submit(made, png)).id, WAIT_S) for _ in range(2)]
+        for worker in list(made.workers):
+            made.kill_worker(worker)
+        return first, second, await submit(made, png)
+
+
+def change_journal(data: Path, statement: str, *parameters: object) -> None:
+    with closing(sqlite3.connect(data / FILE)) as connection, connection:
+        connection.execute(statement, parameters)
+
+
+async def test_a_folder_whose_images_are_all_in_the_journal_is_healthy(tmp_path: Path, png: bytes) -> None:
+    tasks = await left_inline(tmp_path, png)
+    report = look(tmp_path, checksums=True)
+    assert (report.tasks, report.blobs, report.findings) == (3, 0, [])
+    assert look(tmp_path, repair=True, checksums=True).findings == []
+    assert doctor(tmp_path).stdout == "Healthy: 3 tasks, 0 blobs.\n"
+    assert {task.state for task in await served(tmp_path, list(tasks))} == {State.SUCCEEDED}
+
+
+async def test_a_live_task_whose_input_is_not_in_the_journal_becomes_a_dead_letter(tmp_path: Path, png: bytes) -> None:
+    first, _, waiting = await left_inline(tmp_path, png)
+    change_journal(tmp_path, "DELETE FROM inputs WHERE seq IN (?, ?)", first.seq, waiting.seq)
+    report = repaired(tmp_path, Kind.INPUT_LOST)  # of the finished one nobody needs it
+    assert report.findings[0].subject == waiting.id
+    lost, done = await served(tmp_path, [waiting, first])
+    assert lost.failure is not None
+    assert (lost.state, lost.attempts, lost.failure.code) == (State.FAILED, 0, "input_lost")
+    assert done.state is State.SUCCEEDED
+
+
+async def test_a_dead_letter_whose_input_is_not_in_the_journal_is_worth_knowing(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as made:
+        bad = await made.gateway.wait((await submit(made, b"hello")).id, WAIT_S)
+    assert look(tmp_path).findings == []
+    change_journal(tmp_path, "DELETE FROM inputs")
+    report = look(tmp_path)
+    assert (kinds(report), report.subjects(Kind.NOT_REDRIVABLE), report.problems) == (
+        [Kind.NOT_REDRIVABLE],
+        [bad.id],
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("harm", "checksums", "said"),
+    [
+        ("DELETE FROM results", False, "missing"),
+        ("UPDATE results SET data = substr(data, 2)", False, "bytes long"),
+        ("UPDATE results SET data = x''", False, "0 bytes long"),
+        ("UPDATE results SET name = 'another'", False, "missing"),
+        ("UPDATE results SET data = zeroblob(length(data))", True, "changed"),
+    ],
+)
+async def test_a_lost_output_in_the_journal_makes_a_dead_letter_that_a_redrive_makes_again(
+    tmp_path: Path,
+    png: bytes,
+    harm: str,
+    checksums: bool,  # noqa: FBT001  # a parameter of the test
+    said: str,
+) -> None:
+    first, second, _ = await left_inline(tmp_path, png)
+    async with cluster(tmp_path) as made:
+        whole = await made.gateway.fetch(first.id, first.outputs[0])
+    change_journal(tmp_path, f"{harm} WHERE seq = ?", first.seq)
+    report = repaired(tmp_path, Kind.OUTPUT_LOST, checksums=checksums)
+    assert (report.findings[0].subject, said in report.findings[0].problem) == (first.id, True)
+    async with cluster(tmp_path) as made:
+        lost = await made.gateway.get(first.id)
+        assert lost.failure is not None
+        assert (lost.state, lost.failure.code) == (State.FAILED, "output_lost")
+        await made.master.redrive([first.id])
+        again = await made.gateway.wait(first.id, WAIT_S)
+        assert await made.gateway.fetch(first.id, again.outputs[0]) == whole
+        assert await made.gateway.fetch(second.id, second.outputs[0]) == whole
+    assert look(tmp_path, checksums=True).findings == []
+
+
+async def test_what_is_in_the_journal_and_cannot_be_made_again_is_kept_as_far_as_it_is_there(
+    tmp_path: Path, png: bytes
+) -> None:
+    async with cluster(tmp_path) as made:
+        (task,) = await made.gateway.submit([Submission({"a": SWAP, "b": SWAP}, data=png)])
+        task = await made.gateway.wait(task.id, WAIT_S)
+    change_journal(tmp_path, "DELETE FROM inputs")
+    change_journal(tmp_path, "DELETE FROM results WHERE name = 'a'")
+    report = look(tmp_path, repair=True)
+    assert (kinds(report), report.problems) == ([Kind.NOT_REDRIVABLE], 0)
+    async with cluster(tmp_path) as made:
+        kept = await made.gateway.fetch(task.id, task.outputs[1])
+        assert len(kept) == task.outputs[1].size_bytes
+
+
+async def test_images_in_a_damaged_journal_are_saved_with_their_tasks(tmp_path: Path, png: bytes) -> None:
+    async with cluster(tmp_path) as made:
+        for worker in list(made.workers):
+            made.kill_worker(worker)
+        tasks = [await submit(made, png) for _ in range(40)]
+    with (tmp_path / FILE).open("r+b") as file:
+        file.write(b"\xa5" * 100)
+    with pytest.raises(JournalCorruptError):
+        await served(tmp_path, tasks[:1])
+    repaired(tmp_path, Kind.JOURNAL_DAMAGED)
+    assert {task.state for task in await served(tmp_path, tasks)} == {State.SUCCEEDED}

@@ -11,7 +11,7 @@ import pytest
 from imgray.errors import JournalCorruptError, JournalError
 from imgray.journal import FILE, LOG, MIGRATIONS, SALVAGED, Journal
 from imgray.salvage import KEPT, copy_journal, finish, install, next_kept, salvage
-from imgray.task import BlobSource, Changes, OutputSpec, State, Task, TaskSpec, input_key
+from imgray.task import BlobSource, Changes, InlineSource, OutputSpec, State, Task, TaskSpec, input_key
 
 PAGE = 4096
 TASKS = 2000
@@ -224,3 +224,152 @@ def test_a_salvage_that_was_cut_short_is_ended_and_nothing_opened_before(
     assert len(read(damaged)) == TASKS - 10
     assert (damaged / f"{KEPT}-1-wal").read_bytes() == b"log"
     assert (damaged / f"{KEPT}-1").exists()
+
+
+# Inputs and outputs that are kept in the journal
+
+PARCELS = 300
+
+
+def data_of(seq: int) -> bytes:
+    return random.Random(seq).randbytes(300)
+
+
+def parcels_of(folder: Path) -> tuple[dict[int, bytes], dict[int, dict[str, bytes]]]:
+    with closing(Journal.open(folder)) as opened:
+        assert opened.problems() == []
+        seqs = range(PARCELS + 10)
+        return opened.inputs(list(seqs)), {seq: results for seq in seqs if (results := opened.results(seq))}
+
+
+@pytest.fixture
+def inline(tmp_path: Path) -> Path:
+    """A closed journal of tasks whose inputs, and the outputs of half of them, are kept with them."""
+    folder = tmp_path / "data"
+    tasks = []
+    for seq in range(1, PARCELS + 1):
+        spec = TaskSpec(f"{seq:032x}", InlineSource(300), (OutputSpec("image", "swap:rg"),))
+        state = State.SUCCEEDED if seq % 2 else State.QUEUED
+        tasks.append(Task(spec, seq, state, submitted_at=1.0, ready_at=1.0, finished_at=9.0 if seq % 2 else None))
+    results = [(seq, name, data_of(seq)) for seq in range(1, PARCELS + 1, 2) for name in ("image", "ü")]
+    with closing(Journal.open(folder)) as opened:
+        opened.write(Changes(new=tasks, inputs=[(seq, data_of(seq)) for seq in range(1, PARCELS + 1)], results=results))
+        opened.write(Changes(purged=tasks[:9:2]))
+    return folder
+
+
+def test_of_a_sound_journal_the_parcels_are_salvaged_whole(inline: Path, tmp_path: Path) -> None:
+    tasks, parcels = read(inline), parcels_of(inline)
+    assert len(parcels[0]) == len(tasks) == PARCELS - 5
+    salvage(inline, tmp_path / "new")
+    assert read(tmp_path / "new") == tasks
+    assert parcels_of(tmp_path / "new") == parcels
+
+
+def test_parcels_do_not_depend_on_the_first_page(inline: Path, tmp_path: Path) -> None:
+    tasks, parcels = read(inline), parcels_of(inline)
+    overwrite(inline / FILE, 0)
+    salvage(inline, tmp_path / "new")
+    assert read(tmp_path / "new") == tasks
+    assert parcels_of(tmp_path / "new") == parcels
+
+
+def test_of_tasks_that_are_lost_the_parcels_are_dropped(inline: Path, tmp_path: Path) -> None:
+    inputs, results = parcels_of(inline)
+    overwrite(inline / FILE, pages_of(inline / FILE, "tasks")[3])
+    found = salvage(inline, tmp_path / "new")
+    assert found.lost
+    kept = read(tmp_path / "new")
+    assert 0 < len(kept) < len(inputs)
+    assert parcels_of(tmp_path / "new") == (
+        {seq: data for seq, data in inputs.items() if seq in kept},
+        {seq: made for seq, made in results.items() if seq in kept},
+    )
+
+
+def test_parcels_without_a_task_are_dropped(inline: Path, tmp_path: Path) -> None:
+    parcels = parcels_of(inline)
+    with closing(Journal.open(inline)) as opened:
+        opened.write(Changes(inputs=[(PARCELS + 5, b"nobody's")], results=[(PARCELS + 5, "image", b"nobody's")]))
+    salvage(inline, tmp_path / "new")
+    assert parcels_of(tmp_path / "new") == parcels
+
+
+def test_damaged_leaves_of_inputs_cost_those_on_them_and_no_other(inline: Path, tmp_path: Path) -> None:
+    tasks, (inputs, results) = read(inline), parcels_of(inline)
+    leaves = pages_of(inline / FILE, "inputs")[1:]
+    for leaf in (leaves[2], leaves[-3]):
+        overwrite(inline / FILE, leaf)
+    salvage(inline, tmp_path / "new")
+    assert read(tmp_path / "new") == tasks
+    kept, kept_results = parcels_of(tmp_path / "new")
+    assert kept.items() <= inputs.items()
+    assert kept_results == results
+    assert 0 < len(inputs) - len(kept) <= 2 * PAGE // 300, "whole inputs between the two are lost"
+
+
+def test_damaged_leaves_of_results_cost_those_on_them_and_no_other(inline: Path, tmp_path: Path) -> None:
+    tasks, (inputs, results) = read(inline), parcels_of(inline)
+    leaves = pages_of(inline / FILE, "results")[1:]
+    for leaf in (leaves[2], leaves[-3]):
+        overwrite(inline / FILE, leaf)
+    salvage(inline, tmp_path / "new")
+    assert read(tmp_path / "new") == tasks
+    kept_inputs, kept = parcels_of(tmp_path / "new")
+    assert kept_inputs == inputs
+    assert all(results[seq][name] == data for seq, made in kept.items() for name, data in made.items())
+    lost = sum(map(len, results.values())) - sum(map(len, kept.values()))
+    assert 0 < lost <= 2 * PAGE // 300, "whole results between the two are lost"
+
+
+def test_results_do_not_depend_on_their_index(inline: Path, tmp_path: Path) -> None:
+    before = parcels_of(inline)
+    for page in pages_of(inline / FILE, "sqlite_autoindex_results_1"):
+        overwrite(inline / FILE, page)
+    salvage(inline, tmp_path / "new")
+    assert parcels_of(tmp_path / "new") == before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_parcels_on_pages_that_are_whole_none_is_mixed_up_whatever_else_is_damaged(
+    inline: Path, tmp_path: Path, seed: int
+) -> None:
+    tasks, (inputs, results) = read(inline), parcels_of(inline)
+    rng = random.Random(seed)
+    for page in rng.sample(range((inline / FILE).stat().st_size // PAGE), rng.choice([1, 3, 10])):
+        overwrite(inline / FILE, page)
+    salvage(inline, tmp_path / "new")
+    kept = read(tmp_path / "new")
+    kept_inputs, kept_results = parcels_of(tmp_path / "new")
+    assert kept.items() <= tasks.items()
+    assert kept_inputs.items() <= inputs.items()
+    assert set(kept_inputs) | set(kept_results) <= set(kept)
+    assert all(results[seq][name] == data for seq, made in kept_results.items() for name, data in made.items())
+
+
+def record(seq: int, name: bytes, size: int) -> bytes:
+    """Write how a row of results begins: the header of https://www.sqlite.org/fileformat2.html#record_format."""
+    number = seq.to_bytes(2)
+    kind = 13 + 2 * len(name)
+    blob = 12 + 2 * size
+    return bytes([5, 2, kind, 0x80 | blob >> 7, blob & 0x7F]) + number + name
+
+
+@pytest.mark.parametrize("kind", ["blob", "null"])
+def test_a_row_of_a_result_whose_name_is_none_costs_no_other(inline: Path, tmp_path: Path, kind: str) -> None:
+    """One bit has flipped, and a name is said to be something else."""
+    tasks, (inputs, results) = read(inline), parcels_of(inline)
+    seq = 151
+    content = (inline / FILE).read_bytes()
+    before = record(seq, b"image", 300)
+    assert content.count(before) == 1
+    harmed = bytearray(before)
+    harmed[2] = {"blob": harmed[2] - 1, "null": 0}[kind]
+    (inline / FILE).write_bytes(content.replace(before, bytes(harmed)))
+    salvage(inline, tmp_path / "new")
+    assert read(tmp_path / "new") == tasks
+    kept_inputs, kept_results = parcels_of(tmp_path / "new")
+    assert kept_inputs == inputs
+    assert {one: made for one, made in kept_results.items() if one != seq} == {
+        one: made for one, made in results.items() if one != seq
+    }
