@@ -141,7 +141,8 @@ class Submission:
         if self.path is not None:
             return PathSource(self.path)
         size_bytes = len(self.data or b"")
-        return InlineSource(size_bytes) if size_bytes <= inline_bytes else BlobSource(input_key(self.task_id))
+        inline = inline_bytes > 0 and size_bytes <= inline_bytes
+        return InlineSource(size_bytes) if inline else BlobSource(input_key(self.task_id))
 
     def _check(self) -> None:
         for name in self.outputs or [""]:
@@ -283,7 +284,7 @@ class Gateway:
         self._check_sizes([submission])
         if wait_s > 0:
             data = submission.data or b""
-            spec = replace(submission.spec(len(data)), kept=False)
+            spec = replace(submission.spec(max(len(data), 1)), kept=False)
             try:
                 done = await self.master.process(spec, data, min(wait_s, self.settings.max_wait_s))
             except asyncio.CancelledError:

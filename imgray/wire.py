@@ -31,7 +31,7 @@ AVAILABLE = sys.platform == "linux"
 _HEADER = struct.Struct("!Q")
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _SECRET_BYTES = 32
-_BACKLOG = 128
+_BACKLOG = 4096  # or what the system allows
 
 
 class Address(NamedTuple):
@@ -121,6 +121,11 @@ class Caller(_Frames):
         super().connection_made(transport)
         if self._transport is not None:
             self._transport.write(self._secret)
+
+    def close(self) -> None:
+        """End the connection at once, if its event loop has not ended already, and it with that."""
+        if not self._loop.is_closed():
+            super().close()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Tell everyone who waits."""

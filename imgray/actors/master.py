@@ -358,4 +358,4 @@ class Master:
 
 
 _FEW = 16  # whoever waits for more tasks than this is told of several at a time:
-_GATHER_S = 0.1  # of those that finish so soon after the first
+_GATHER_S = 0.05  # of those that finish so soon after the first

@@ -289,13 +289,14 @@ class RayTransport:
 
     def __init__(self) -> None:
         self._parts: dict[str, _Reached] = {}
+        self._reaching: dict[str, asyncio.Task[_Reached]] = {}
 
     async def call(self, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401  # any answer
         """See `Transport.call`."""
         try:
             reached = self._parts.get(part)
             if reached is None or not reached.good:
-                reached = self._parts[part] = await _reach(part, reached)
+                reached = await self._reach(part, reached)
             if reached.caller is not None:
                 return await reached.caller.call(method, arguments)
             return await _answer(reached.actor, part, method, arguments)
@@ -310,6 +311,15 @@ class RayTransport:
             if part in self._parts:
                 self._parts[part].doubtful = True
             raise
+
+    async def _reach(self, part: str, before: _Reached | None) -> _Reached:
+        """Find a part, once for all who call it now."""
+        loop = asyncio.get_running_loop()
+        reaching = self._reaching.get(part)
+        if reaching is None or reaching.done() or reaching.get_loop() is not loop:
+            reaching = self._reaching[part] = loop.create_task(_reach(part, before))
+        reached = self._parts[part] = await asyncio.shield(reaching)
+        return reached
 
 
 async def _reach(part: str, before: _Reached | None) -> _Reached:

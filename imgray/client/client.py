@@ -27,10 +27,11 @@ from imgray.sources import ImageLike, with_image
 from imgray.target import Target
 from imgray.task import DEFAULT_OUTPUT, State
 
-WINDOW = 512
+WINDOW = 2048
 """How many tasks `Client.map` keeps under way."""
 
-_CHUNK = 64  # submissions in one call
+_CHUNK = 256  # submissions in one call, at most;
+_CHUNK_BYTES = 8 * 2**20  # or so many bytes of images, and a last one
 _PAGE = 200  # dead letters looked at in one call
 _WAIT_S = 10.0  # length of one waiting call
 _Submitted = TypeVar("_Submitted", bound=Submitted)
@@ -99,7 +100,7 @@ class Client(Operator):
             target=_target(worker, node, node_labels),
             waits=wait_for_worker,
         )
-        return self._submit(asked, [source])[0]
+        return self._enter([(source, self._with_image(asked, source))])[0]
 
     def map(
         self,
@@ -133,10 +134,9 @@ class Client(Operator):
         exhausted = False
         while under_way or not exhausted:
             while not exhausted and len(under_way) <= WINDOW - _CHUNK:
-                chunk = list(itertools.islice(rest, _CHUNK))
-                exhausted = len(chunk) < _CHUNK
-                if chunk:
-                    under_way |= {task.id: task for task in self._submit(asked, chunk)}
+                chunk = self._chunk(asked, rest)
+                exhausted = not chunk
+                under_way |= {task.id: task for task in self._enter(chunk)}
             for task in self._finished(under_way, _WAIT_S):
                 yield under_way.pop(task.id)
 
@@ -298,15 +298,33 @@ class Client(Operator):
         return {name: one.anchored(Path.cwd()) for name, one in taken.items()} if self._reads_paths else taken
 
     def _finished(self, under_way: Mapping[str, _Submitted], wait_s: float) -> list[_Submitted]:
-        finished = self.call(self.gateway.master.wait(list(under_way)[:WINDOW], wait_s))
+        finished = self.call(self.gateway.master.wait(list(itertools.islice(under_way, WINDOW)), wait_s))
         for task in finished:
             under_way[task.id].update(task)
         return [under_way[task.id] for task in finished]
 
-    def _submit(self, asked: Submission, sources: Sequence[ImageLike]) -> list[ClientTask]:
-        submissions = [with_image(asked, source, reads_paths=self._reads_paths) for source in sources]
-        tasks = self.call(self.gateway.submit(submissions))
-        return [ClientTask(self, task, source) for task, source in zip(tasks, sources, strict=True)]
+    def _chunk(self, asked: Submission, sources: Iterator[ImageLike]) -> list[tuple[ImageLike, Submission]]:
+        """Take as many images as go into one call."""
+        chunk: list[tuple[ImageLike, Submission]] = []
+        size_bytes = 0
+        while len(chunk) < _CHUNK and size_bytes < _CHUNK_BYTES:
+            try:
+                source = next(sources)
+            except StopIteration:
+                break
+            submission = self._with_image(asked, source)
+            chunk.append((source, submission))
+            size_bytes += len(submission.data or b"")
+        return chunk
+
+    def _with_image(self, asked: Submission, source: ImageLike) -> Submission:
+        return with_image(asked, source, reads_paths=self._reads_paths)
+
+    def _enter(self, chunk: Sequence[tuple[ImageLike, Submission]]) -> list[ClientTask]:
+        if not chunk:
+            return []
+        tasks = self.call(self.gateway.submit([submission for _, submission in chunk]))
+        return [ClientTask(self, task, source) for task, (source, _) in zip(tasks, chunk, strict=True)]
 
 
 def _seconds(moment: datetime | float | None) -> float | None:
