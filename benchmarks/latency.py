@@ -1,7 +1,11 @@
-"""One task at a time on an idle service, from submission to ready, against the image work itself."""
+"""One task at a time on an idle service, from submission to ready, against the image work itself.
+
+With ``--profile``: where the time of a task goes, from a Python client, stage by stage.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import statistics
 import tempfile
@@ -16,12 +20,15 @@ import click
 
 from imgray.actors.cluster import running_cluster
 from imgray.attempt import Allowance, run_attempt
+from imgray.catalogue import BUILT_IN
 from imgray.frontend.deployment import deployed
+from imgray.gateway import Gateway, Submission
 from imgray.samples import draw_samples
 from imgray.settings import Settings
 from imgray.task import BlobSource, OutputSpec, TaskSpec
 
 WARM_UP = 10
+WAIT_S = 30.0
 
 
 def work_s(data: bytes, pipeline: str) -> float:
@@ -58,7 +65,40 @@ def bare_s(connection: HTTPConnection) -> float:
 def show(name: str, values: list[float]) -> None:
     """Print median and 95th percentile, in milliseconds."""
     p95 = statistics.quantiles(values, n=20)[-1]
-    print(f"{name:44} p50 {statistics.median(values) * 1e3:6.1f} ms   p95 {p95 * 1e3:6.1f} ms")
+    print(f"{name:56} p50 {statistics.median(values) * 1e3:6.1f} ms   p95 {p95 * 1e3:6.1f} ms")
+
+
+def profile(gateway: Gateway, data: bytes, pipeline: str, tasks: int) -> None:
+    """Print what each stage of a task's journey takes. The clocks are those of one machine."""
+    stages: dict[str, list[float]] = {}
+
+    async def journey() -> dict[str, float]:
+        begun = time.time()
+        (task,) = await gateway.submit([Submission.of(data, BUILT_IN.parse(pipeline))])
+        accepted = time.time()
+        task = await gateway.wait(task.id, WAIT_S)
+        told = time.time()
+        (attempt,) = task.history
+        work = work_s(data, pipeline)
+        return {
+            "the input is stored, and reaches the Master": task.submitted_at - begun,
+            "it is leased to a worker": attempt.leased_at - task.submitted_at,
+            "(the submitter is told, when it is on disk)": accepted - task.submitted_at,
+            "commit, the way to the runner and back, outputs stored": attempt.ended_at - attempt.leased_at - work,
+            "the image work itself, as measured here": work,
+            "commit, and whoever waits is told": told - attempt.ended_at,
+            "all": told - begun,
+        }
+
+    async def journeys() -> None:
+        for number in range(WARM_UP + tasks):
+            for stage, elapsed in (await journey()).items():
+                if number >= WARM_UP:
+                    stages.setdefault(stage, []).append(elapsed)
+
+    asyncio.run(journeys())
+    for stage, values in stages.items():
+        show(stage, values)
 
 
 @click.command()
@@ -66,7 +106,8 @@ def show(name: str, values: list[float]) -> None:
 @click.option("--op", default="swap:rg", help="Pipeline.")
 @click.option("--tasks", default=100, help="How many tasks to measure.")
 @click.option("--workers", default=2)
-def main(photo: Path | None, op: str, tasks: int, workers: int) -> None:
+@click.option("--profile", "profiles", is_flag=True, help="Show where the time goes, by stage.")
+def main(photo: Path | None, op: str, tasks: int, workers: int, *, profiles: bool) -> None:
     """Measure the latency of single tasks."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -75,6 +116,10 @@ def main(photo: Path | None, op: str, tasks: int, workers: int) -> None:
         path = photo or draw_samples(Path(scratch) / "samples")[0]
         data = path.read_bytes()
         settings = Settings(data=Path(scratch) / "data", workers=workers, port=port)
+        if profiles:
+            with running_cluster(settings) as gateway:
+                profile(gateway, data, op, tasks)
+            return
         with running_cluster(settings), deployed(settings):
             connection = HTTPConnection("127.0.0.1", port)
             for _ in range(WARM_UP):

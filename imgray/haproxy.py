@@ -45,7 +45,7 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
         folder = Path(scratch)
         starter = folder / "haproxy"
         public = port if host in _ANYWHERE else 0
-        command = [sys.executable, "-I", "-S", __file__, str(binary), str(public)]
+        command = [sys.executable, "-I", "-S", __file__, str(binary), str(public), scratch]
         starter.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         starter.chmod(0o700)
         yield {
@@ -57,8 +57,6 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # they cost as much as HAProxy itself
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",  # else a service takes half a minute to stop
         }
@@ -72,10 +70,10 @@ def free_port() -> int:
         return port
 
 
-def confined(configuration: str, public: int) -> str:
-    """Have everything that would be bound to every interface bound to the loopback address, but for one port."""
+def confined(configuration: str, public: int, folder: str) -> str:
+    """Have what would be bound to every interface bound to sockets in a folder, but for one port."""
     return _BIND.sub(
-        lambda found: found[0] if int(found[2]) == public else f"{found[1]}{LOOPBACK}:{found[2]}", configuration
+        lambda found: found[0] if int(found[2]) == public else f"{found[1]}unix@{folder}/{found[2]}.sock", configuration
     )
 
 
@@ -89,11 +87,11 @@ def _binary() -> Path | None:
     return None
 
 
-def _become(binary: str, public: int, arguments: Sequence[str]) -> None:
+def _become(binary: str, public: int, folder: str, arguments: Sequence[str]) -> None:
     for flag, value in itertools.pairwise(arguments):
         if flag == "-f":
             path = Path(value)
-            path.write_text(confined(path.read_text(encoding="utf-8"), public), encoding="utf-8")
+            path.write_text(confined(path.read_text(encoding="utf-8"), public, folder), encoding="utf-8")
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() == _INIT:  # the parent ended before it could be asked for
         return
@@ -101,4 +99,4 @@ def _become(binary: str, public: int, arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    _become(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    _become(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:])

