@@ -286,7 +286,7 @@ def test_a_zombies_late_ack_is_refused_and_the_result_stays(tmp_path: Path) -> N
     """Invariant 3: the worker freezes when it has stored its outputs, and thaws when another has long done the task."""
     fuse = tmp_path / "fuse"
     fuse.touch()
-    frozen = {FREEZE: f"outputs-stored@{fuse}", "IMGRAY_LEASE_S": "2"}
+    frozen = {FREEZE: f"outputs-stored@{fuse}", "IMGRAY_LEASE_S": "2", "IMGRAY_INLINE_BYTES": "0"}
     with serving(tmp_path / "data", env=frozen) as service, httpx.Client(base_url=service.url, timeout=60) as http:
         begun = time.monotonic()
         location = http.post("/v1/tasks?pipeline=swap:rg", content=encoded(picture())).headers["location"]
@@ -306,7 +306,7 @@ def test_a_zombies_late_ack_is_refused_and_the_result_stays(tmp_path: Path) -> N
 
 def test_calls_that_ray_loses_are_made_again(tmp_path: Path) -> None:
     """Invariant 11: Ray itself drops requests and answers between actors."""
-    faults = {"RAY_testing_rpc_failure": json.dumps(RPC_FAILURES)}
+    faults = {"RAY_testing_rpc_failure": json.dumps(RPC_FAILURES), "IMGRAY_SOCKETS": "false"}
     with serving(tmp_path, env=faults) as service:
         load = Load(service.url, range(2000, 2020))
         with load.start():
