@@ -63,7 +63,7 @@ DETACHED: Mapping[str, Any] = {
 _REFUSED_S = 1.0  # how long a part that cannot start waits before it ends, so that it is not tried all the time
 _CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
-_PENDING_S = 3.0  # a call that was pending for so long had been received
+_PENDING_S = 1.0  # a call that was pending for so long had been received
 
 INLINE_BYTES = 96_000
 """Blobs up to this size stay inside Ray's messages: its limit is 100 KiB. Larger ones are refs to its object store."""
