@@ -8,6 +8,9 @@ ParcelKey = tuple[str, str]
 """A task's id, and the name of an output; no name: its input."""
 
 
+_EACH_BYTES = 400  # what one takes in memory beside its bytes, about: many small ones are to be bounded too
+
+
 class Parcels:
     """Those that the journal has yet to write, and the latest ones, which are likely to be asked for."""
 
@@ -20,13 +23,13 @@ class Parcels:
     def bring(self, task_id: str, seq: int, data: bytes) -> None:
         """Enter the input of a new task."""
         self._inputs.append((seq, data))
-        self._hot.set((task_id, ""), len(data), data)
+        self._hot.set((task_id, ""), len(data) + _EACH_BYTES, data)
 
     def deliver(self, task_id: str, seq: int, name: str, data: bytes) -> None:
         """Enter an output."""
         self._hot.drop((task_id, ""))  # nobody asks for the input any more
         self._results.append((seq, name, data))
-        self._hot.set((task_id, name), len(data), data)
+        self._hot.set((task_id, name), len(data) + _EACH_BYTES, data)
 
     def input(self, task_id: str) -> bytes | None:
         """Return an input, if it is in memory."""

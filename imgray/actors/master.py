@@ -108,10 +108,11 @@ class Master:
             self._dispatcher.hand_out()
         try:
             async with asyncio.timeout(wait_s):
-                return await asyncio.shield(ended)
+                task, results = await asyncio.shield(ended)
         except TimeoutError:
             self._give_up(spec.id)
             return None
+        return None if task.state is State.CANCELLED else (task, results)  # an earlier try has given it up
 
     def _give_up(self, task_id: str) -> None:
         """Cancel a call."""

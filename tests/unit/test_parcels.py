@@ -440,12 +440,22 @@ def test_parcels_are_read_back_and_purged_with_their_tasks(tmp_path: Path) -> No
 
 
 def test_what_came_is_handed_to_the_journal_once() -> None:
-    parcels = Parcels(100)
+    parcels = Parcels(1000)
     parcels.bring("a", 1, b"in")
     parcels.deliver("a", 1, "image", b"out")
     assert parcels.drain() == ([(1, b"in")], [(1, "image", b"out")])
     assert parcels.drain() == ([], [])
     assert (parcels.input("a"), parcels.output("a", "image")) == (None, b"out")  # the input is wanted no more
+
+
+def test_many_that_are_empty_take_no_more_memory_than_few_that_are_large() -> None:
+    """Invariant 9."""
+    parcels = Parcels(10_000)
+    for seq in range(1000):
+        parcels.bring(str(seq), seq, b"")
+    kept = [seq for seq in range(1000) if parcels.input(str(seq)) is not None]
+    assert 10 <= len(kept) <= 50
+    assert kept[-1] == 999
 
 
 def test_what_is_too_much_for_the_memory_is_handed_to_the_journal_all_the_same() -> None:
