@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import itertools
 import os
+import random
 import re
 import shlex
 import signal
@@ -25,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared
 _BIND = re.compile(r"^(\s*bind\s+)\*?:(\d+)", re.MULTILINE)
+_PORTS = range(10_000, 32_000, 32)  # where blocks of ports begin; the kernel gives out those above
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _INIT = 1
 
@@ -48,6 +50,7 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
         command = [sys.executable, "-I", "-S", __file__, str(binary), str(public), scratch]
         starter.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         starter.chmod(0o700)
+        spare, first, end = _ports()
         yield {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
@@ -58,6 +61,9 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # they cost as much as HAProxy itself
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(spare),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(end),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",  # else a service takes half a minute to stop
         }
 
@@ -68,6 +74,29 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _ports() -> tuple[int, int, int]:
+    """Choose ports behind HAProxy that no other service on this machine has.
+
+    By Ray's own choice all have the same: the proxy that HAProxy turns to when it misses the replica listens with
+    `SO_REUSEPORT`, and so the kernel would let those of several services answer in turn.
+
+    Returns:
+        The port of that proxy, the first one for replicas, and the one after their last.
+    """
+    drawn = random.sample(_PORTS, len(_PORTS))
+    spare = next(filter(_is_free, drawn), drawn[0])
+    return spare, spare + 1, spare + _PORTS.step
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def confined(configuration: str, public: int, folder: str) -> str:

@@ -181,6 +181,7 @@ def test_workers_are_shown_as_they_are(browser: webdriver.Chrome, tmp_path: Path
         assert row.text.startswith("worker-1.")
         assert "active" in row.text
         save_screenshot(browser, "workers.png")
+        browser.get("about:blank")  # it asks for them again and again, and the service ends
 
 
 def test_the_reference_lists_routes_and_operations(browser: webdriver.Chrome, service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -124,6 +125,27 @@ def test_a_dead_master_storage_and_worker_come_back_and_nothing_is_lost(service:
         task = http.get(location, params={"wait_s": 50}).json()
         assert task["state"] == "succeeded"
         assert http.get(task["outputs"][0]["url"]).status_code == 200
+
+
+def test_a_service_whose_front_end_died_never_answers_for_another_on_the_machine(
+    http: httpx.Client, tmp_path: Path
+) -> None:
+    assert http.post("/v1/tasks", content=encoded(picture())).status_code == 202
+    with serving(tmp_path, workers=1) as other:
+
+        def ask(_: int) -> int | None:
+            with contextlib.suppress(httpx.TransportError):
+                answer = httpx.get(f"{other.url}/v1/status", timeout=60)
+                if answer.status_code == 200:
+                    return int(answer.json()["submitted"])
+            return None
+
+        for pid in descendants(other.process.pid):
+            if "ServeReplica" in command_line(pid):
+                os.kill(pid, signal.SIGKILL)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(ask, range(400)))
+        assert set(answers) - {None} == {0}
 
 
 def test_a_master_that_cannot_start_at_first_is_started_again(service: Service, http: httpx.Client) -> None:

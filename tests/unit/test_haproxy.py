@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,30 @@ def test_nothing_else_is_changed_and_once_more_does_the_same() -> None:
         line for line in CONFIGURATION.splitlines() if "bind" not in line
     ]
     assert confined(once, 0, "/a") == once
+
+
+def test_two_services_on_a_machine_share_no_port_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray has one port for all, where any of them may be asked for what another was to answer."""
+    binary = tmp_path / "real"
+    binary.touch()
+    monkeypatch.setattr(haproxy, "_binary", lambda: binary)
+    monkeypatch.setattr(haproxy, "_PORTS", range(20_000, 20_064, 32))
+
+    def ports(environment: Mapping[str, str]) -> set[int]:
+        named = {name: int(value) for name, value in environment.items() if name.endswith("_PORT")}
+        replicas = range(
+            named["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"], named["RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"]
+        )
+        assert len(replicas) == 31
+        return {named["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"], *replicas}
+
+    for _ in range(20):
+        with haproxy_environment("127.0.0.1", 8000) as one, socket.socket() as proxy:
+            proxy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            proxy.bind(("127.0.0.1", int(one["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"])))
+            proxy.listen()
+            with haproxy_environment("127.0.0.1", 8001) as other:
+                assert not ports(one) & ports(other)
 
 
 @pytest.mark.parametrize(("host", "public"), [("127.0.0.1", 0), ("0.0.0.0", 8000), ("::", 8000), ("10.0.0.1", 0)])
