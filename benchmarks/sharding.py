@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 import click
 import numpy as np
-from scale import CONSOLE, HEADS, Figures, load_of, play, row_of, show
+from crowd import CONSOLE, HEADS, Figures, load_of, play, row_of, show
 
 from imgray.actors.cluster import ray_running
 from imgray.actors.worker import REPORT_S
@@ -32,7 +32,7 @@ from imgray.settings import Settings
 _SLEEP_MS = 50
 _PAYLOAD_BYTES = 1000
 _BATCHES = (1, 2, 5, 10, 20)  # tasks in a report
-_AHEAD = 3  # so many times what the workers hold is under way, as in scale.py
+_AHEAD = 3  # so many times what the workers hold is under way, as in crowd.py
 _SETTLED_S = 8.0
 _SIMULATED_S = 8.0  # after that
 
