@@ -10,7 +10,7 @@ import pickle
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from imgray.errors import ImgrayError, TaskTimeoutError, WorkerDiedError
 from imgray.process import end_session
@@ -43,6 +43,7 @@ class Supervisor:
         self._on_result = on_result
         self._unfinished: dict[int, Run] = {}  # by token, the running one first
         self._dropped: set[int] = set()
+        self._unsent: list[bytes] = []
         self._process: asyncio.subprocess.Process | None = None
         self._verdict: tuple[int, ImgrayError] | None = None  # the attempt that we ended the process for, and why
         self._timer: asyncio.TimerHandle | None = None
@@ -111,6 +112,7 @@ class Supervisor:
         )
         self._process = process
         self._verdict = None
+        self._unsent.clear()
         self._write(self._settings)
         for token in self._dropped & self._unfinished.keys():
             self._end(Result(token, 0.0))
@@ -121,8 +123,8 @@ class Supervisor:
 
     async def _serve(self, process: asyncio.subprocess.Process) -> None:
         """Pass on results until the process ends."""
-        while True:
-            match await _read(process):
+        async for message in _messages(process):
+            match message:
                 case Ready():
                     self.ready = True
                     self._restart_timer()
@@ -131,8 +133,6 @@ class Supervisor:
                     if result.last:  # what is to come finds the process gone, and has not done it
                         self._verdict = result.token, WorkerDiedError("it ran out of memory")
                     self._end(result)
-                case _:
-                    return
 
     def _blame(self, how: str) -> None:
         """Give the attempt that ran its result: the process died of it, or was ended because of it."""
@@ -184,9 +184,16 @@ class Supervisor:
                 asyncio.get_running_loop().call_later(_KILL_GRACE_S, process.stdout.feed_eof)
 
     def _write(self, message: object) -> None:
+        """Send a message, with others that are sent in the same turn of the loop: each write wakes the runner."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(frame(message))
+
+    def _flush(self) -> None:
         stdin = self._process.stdin if self._process else None
         if stdin is not None and not stdin.is_closing():
-            stdin.write(frame(message))
+            stdin.writelines(self._unsent)
+        self._unsent.clear()
 
 
 async def _ended(process: asyncio.subprocess.Process) -> str:
@@ -205,12 +212,23 @@ async def _ended(process: asyncio.subprocess.Process) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
-async def _read(process: asyncio.subprocess.Process) -> object:
-    """Read a message, or None at the end."""
-    if process.stdout is None:
-        return None
-    try:
-        (length,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
-        return pickle.loads(await process.stdout.readexactly(length))  # noqa: S301  # from our own child
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
+async def _messages(process: asyncio.subprocess.Process) -> AsyncIterator[object]:
+    """Read what a runner says, until its end."""
+    buffer = bytearray()
+    while data := await _read(process):
+        buffer += data
+        start = 0
+        while len(buffer) >= start + HEADER.size:
+            (length,) = HEADER.unpack_from(buffer, start)
+            end = start + HEADER.size + length
+            if len(buffer) < end:
+                break
+            yield pickle.loads(memoryview(buffer)[start + HEADER.size : end])  # noqa: S301  # from our own child
+            start = end
+        del buffer[:start]
+
+
+async def _read(process: asyncio.subprocess.Process) -> bytes:
+    with contextlib.suppress(ConnectionError):
+        return await process.stdout.read(_READ_BYTES) if process.stdout is not None else b""
+    return b""

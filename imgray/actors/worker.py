@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 REPORT_S = 0.25
 """How long a result may wait for others to be reported with, while the worker has enough to do."""
 
+_PACE_S = 0.02  # between reports while it has anything to do: each costs the Master as much as some tasks
+
 _QUIET_S = 1.0  # how long a worker that has enough to do and nothing to report keeps silent
 
 _FIRST_CAPACITY = 2  # one attempt that runs and one that waits, until the time that one takes is known
@@ -114,6 +116,8 @@ class Worker:
         self._mean_s: float | None = None
         self._produced = asyncio.Event()  # there are results to store
         self._hungry = asyncio.Event()  # little is left to do
+        self._urgent = asyncio.Event()  # nothing is, or somebody waits for what has been done
+        self._reported_at = 0.0
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
         self._storage_away = False
@@ -238,6 +242,7 @@ class Worker:
         self._newest = new[-1].token
         self._held |= {grant.token: _Held(grant.spec) for grant in new}
         self._hungry.clear()
+        self._urgent.clear()
         images = [grant for grant in new if not grant.spec.is_command]
         if images:
             self._group.create_task(self._begin(images))
@@ -337,20 +342,34 @@ class Worker:
             self._mean_s = mean_s + _SMOOTHING * (result.elapsed_s - mean_s)
         self._results.append(result)
         self._produced.set()
-        if not held.spec.kept or self._unfinished() <= self._capacity() // 2:  # somebody waits, or work runs out
+        left = self._unfinished()
+        urgent = not held.spec.kept or not left
+        if urgent:
+            self._urgent.set()
+        if urgent or left <= self._capacity() // 2:
             self._hungry.set()
 
     async def _store(self) -> None:
         """Store outputs and turn results into outcomes: many at a time while there is much to do, at once if not."""
         while True:
             await self._produced.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REPORT_S):
-                    await self._hungry.wait()
+            await self._gather()
             self._produced.clear()
+            self._reported_at = asyncio.get_running_loop().time()
             results, self._results = self._results, []
             await self._settle([result for result in results if result.token in self._held])
             self._to_report.set()
+
+    async def _gather(self) -> None:
+        """Wait for more results to report together, for as long as that does no harm."""
+        for reason, wait_s in (
+            (self._hungry, REPORT_S),
+            (self._urgent, self._reported_at + _PACE_S - time.monotonic()),
+        ):
+            if wait_s > 0 and not self._urgent.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await reason.wait()
 
     async def _settle(self, results: Sequence[Result]) -> None:
         crash_point("attempt-made")
