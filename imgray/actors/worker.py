@@ -362,14 +362,11 @@ class Worker:
 
     async def _gather(self) -> None:
         """Wait for more results to report together, for as long as that does no harm."""
-        for reason, wait_s in (
-            (self._hungry, REPORT_S),
-            (self._urgent, self._reported_at + _PACE_S - time.monotonic()),
-        ):
-            if wait_s > 0 and not self._urgent.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await reason.wait()
+        now = asyncio.get_running_loop().time()
+        for reason, at in ((self._hungry, now + REPORT_S), (self._urgent, self._reported_at + _PACE_S)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(at):
+                    await reason.wait()
 
     async def _settle(self, results: Sequence[Result]) -> None:
         crash_point("attempt-made")
