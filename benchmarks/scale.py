@@ -29,7 +29,7 @@ from crowd import CONSOLE, HEADS, Figures, load_of, memory_of_a_task, play, row_
 from PIL import Image
 
 from imgray.actors.cluster import RAY_SETTINGS, ray_running, running_cluster
-from imgray.actors.remote import NAMESPACE, remote_gateway
+from imgray.actors.transport import NAMESPACE, remote_gateway
 from imgray.client import Client
 from imgray.client.client import WINDOW
 from imgray.messages import Statistics

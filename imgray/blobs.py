@@ -36,6 +36,14 @@ class Blob(NamedTuple):
     modified_at: float
 
 
+class Folder(NamedTuple):
+    """A folder, and what tells it from every other on the same machine."""
+
+    url: str
+    device: int
+    number: int
+
+
 class BlobStore:
     """A flat store of immutable bytes. May be used from several threads."""
 
@@ -57,6 +65,14 @@ class BlobStore:
             self._store: ObjectStore = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
         except _REFUSALS as error:
             raise StorageUnavailableError(f"{url}: {_first_line(error)}") from error
+
+    @property
+    def folder(self) -> Folder | None:
+        """The folder where the blobs are, if they are in one."""
+        if self._folder is None:
+            return None
+        there = self._folder.stat()
+        return Folder(self._folder.as_uri(), there.st_dev, there.st_ino)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Store bytes under a key; they are durable when this returns.

@@ -15,15 +15,8 @@ import ray
 from ray._private.parameter import RayParams
 from ray.exceptions import RayError
 
-from imgray.actors.remote import (
-    DETACHED,
-    NAMESPACE,
-    MasterActor,
-    StorageActor,
-    named_actors,
-    remote_gateway,
-    start_worker,
-)
+from imgray.actors.remote import DETACHED, MasterActor, StorageActor, named_actors, start_worker
+from imgray.actors.transport import NAMESPACE, remote_gateway
 from imgray.blobs import BlobStore
 from imgray.errors import PassingError, ServiceError
 from imgray.extensions import catalogue_of

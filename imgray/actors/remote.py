@@ -1,7 +1,4 @@
-"""The parts as Ray actors, and how anyone reaches one. (`imgray.actors.cluster` starts them.)
-
-Actors are detached and found by name in the namespace `NAMESPACE`; that is all the discovery there is.
-"""
+"""The parts as Ray actors. (`imgray.actors.cluster` starts them, `imgray.actors.transport` reaches them.)"""
 
 from __future__ import annotations
 
@@ -13,42 +10,29 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import ray
-from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from imgray.actors.master import Master
 from imgray.actors.storage import Storage
+from imgray.actors.transport import INLINE_BYTES, NAMESPACE, RayTransport, remote_gateway
 from imgray.actors.worker import Worker, info_of
-from imgray.blobs import BlobStore
+from imgray.blobs import BlobStore, Folder
 from imgray.errors import ImgrayError, PassingError
-from imgray.gateway import Gateway
 from imgray.hot import Hot
 from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import OutputPart
-from imgray.ports import (
-    MASTER,
-    STORAGE,
-    MasterPort,
-    RemoteMaster,
-    RemoteStorage,
-    RemoteWorkers,
-    StoragePort,
-    UnansweredError,
-    WorkersPort,
-)
+from imgray.ports import MASTER, STORAGE, MasterPort, RemoteStorage, StoragePort, WorkersPort
 from imgray.settings import Settings
 from imgray.target import WORKER_PREFIX, worker_name
-from imgray.wire import AVAILABLE, Address, BrokenError, Caller, Listening, connect, methods_of
+from imgray.wire import AVAILABLE, Address, Listening, methods_of
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-NAMESPACE = "imgray"
 
 DETACHED: Mapping[str, Any] = {
     "namespace": NAMESPACE,
@@ -64,11 +48,6 @@ _REFUSED_S = 1.0  # how long a part that cannot start waits before it ends, so t
 _CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
 _PENDING_S = 1.0  # a call that was pending for so long had been received
-
-INLINE_BYTES = 96_000
-"""Blobs up to this size stay inside Ray's messages: its limit is 100 KiB. Larger ones are refs to its object store."""
-
-_PARTS_BYTES = 4 * 2**20  # up to here blobs travel in parts; Ray's own limit for one call is 10 MiB
 
 
 class _Callable:
@@ -103,9 +82,15 @@ class StorageActor(_Callable, Storage):
 
     def __init__(self, settings: Settings) -> None:
         with _ending_when_refused(STORAGE):
-            super().__init__(BlobStore(settings.blobs_url), settings.cache_bytes)
+            blobs = BlobStore(settings.blobs_url)
+        super().__init__(blobs, settings.cache_bytes)
+        self._folder = blobs.folder
         self._refs: Hot[str, Any] = Hot(settings.cache_bytes)
         self._listen(StoragePort, settings)
+
+    async def folder(self) -> Folder | None:
+        """Say where the blobs are, for whoever sees the same folder and need not ask for each of them."""
+        return self._folder
 
     async def put_parts(self, sizes: Mapping[str, int], *parts: bytes) -> None:
         """Store blobs that come one after the other, cut into parts that are small enough to travel in the message.
@@ -264,112 +249,3 @@ def named_actors() -> list[str]:
     return [
         actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if actor["namespace"] == NAMESPACE
     ]
-
-
-@dataclass(slots=True)
-class _Reached:
-    """A part that was found: its actor, and the shorter way to it, if it is on this machine.
-
-    One that is ``doubtful`` did not answer in time: perhaps there is another by now.
-    """
-
-    actor: Any
-    address: Address | None
-    caller: Caller | None
-    doubtful: bool = False
-
-    @property
-    def good(self) -> bool:
-        """True when it can be called without looking for it again."""
-        return not self.doubtful and (self.caller is None or self.caller.usable)
-
-
-class RayTransport:
-    """Calls actors that are found by name: over a socket on the same machine, and else through Ray. (`Transport`)"""
-
-    def __init__(self) -> None:
-        self._parts: dict[str, _Reached] = {}
-        self._reaching: dict[str, asyncio.Task[_Reached]] = {}
-
-    async def call(self, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401  # any answer
-        """See `Transport.call`."""
-        try:
-            reached = self._parts.get(part)
-            if reached is None or not reached.good:
-                reached = await self._reach(part, reached)
-            if reached.caller is not None:
-                return await reached.caller.call(method, arguments)
-            return await _answer(reached.actor, part, method, arguments)
-        except RayTaskError as error:
-            if isinstance(error.cause, ImgrayError):
-                raise error.cause from None
-            raise
-        except (BrokenError, RayError, ValueError):  # ValueError: no actor has this name (yet)
-            self._parts.pop(part, None)
-            raise UnansweredError from None
-        except asyncio.CancelledError:  # it took too long, perhaps
-            if part in self._parts:
-                self._parts[part].doubtful = True
-            raise
-
-    async def _reach(self, part: str, before: _Reached | None) -> _Reached:
-        """Find a part, once for all who call it now."""
-        loop = asyncio.get_running_loop()
-        reaching = self._reaching.get(part)
-        if reaching is None or reaching.done() or reaching.get_loop() is not loop:
-            reaching = self._reaching[part] = loop.create_task(_reach(part, before))
-        reached = self._parts[part] = await asyncio.shield(reaching)
-        return reached
-
-
-async def _reach(part: str, before: _Reached | None) -> _Reached:
-    """Find a part, and connect to it if that can be done; if it is where it was ``before``, go on as then.
-
-    Raises:
-        RayError, ValueError: it is away.
-    """
-    actor, address = await _find(part)
-    caller = before.caller if before else None
-    if caller is not None and (before is None or before.address != address or not caller.usable):
-        caller.close()
-        caller = None
-    if caller is None and address and AVAILABLE:
-        with contextlib.suppress(BrokenError):  # it is on another machine
-            caller = await connect(address)
-    return _Reached(actor, address, caller)
-
-
-async def _find(part: str) -> tuple[Any, Address | None]:
-    """Ask Ray for an actor, and that for where it listens."""
-    actor = await asyncio.to_thread(ray.get_actor, part, NAMESPACE)
-    return actor, await actor.address.remote()
-
-
-async def _answer(actor: Any, part: str, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
-    """Make a call through Ray."""
-    if (part, method) == (STORAGE, "put"):
-        method, arguments = _packed(*arguments)
-    elif (part, method) == (STORAGE, "get"):  # refs are resolved here: when an object is lost, the call is made again
-        found = await actor.get_refs.remote(*arguments)
-        return [bytes(await hot) if isinstance(hot, ray.ObjectRef) else hot for hot in found]
-    return await getattr(actor, method).remote(*arguments)
-
-
-def _packed(blobs: Mapping[str, bytes]) -> tuple[str, tuple[Any, ...]]:
-    """Say how blobs travel best: name a method of `StorageActor`, and its arguments."""
-    whole = b"".join(blobs.values())
-    if len(whole) > _PARTS_BYTES:
-        return "put_arrays", ({key: np.frombuffer(data, np.uint8) for key, data in blobs.items()},)
-    sizes = {key: len(data) for key, data in blobs.items()}
-    return "put_parts", (sizes, *(whole[at : at + INLINE_BYTES] for at in range(0, len(whole), INLINE_BYTES)))
-
-
-def remote_gateway(settings: Settings) -> Gateway:
-    """Return the way into the cluster that this process is connected to."""
-    transport = RayTransport()
-    return Gateway(
-        RemoteMaster(transport, settings),
-        RemoteStorage(transport, settings),
-        RemoteWorkers(transport, settings),
-        settings,
-    )

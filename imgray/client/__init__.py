@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imgray.actors.cluster import has_actors, ray_running, running_cluster
-from imgray.actors.remote import remote_gateway
+from imgray.actors.transport import remote_gateway
 from imgray.client.client import WINDOW, Client
 from imgray.client.job import ClientJob
 from imgray.client.task import ClientTask

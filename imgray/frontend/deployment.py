@@ -17,7 +17,7 @@ from ray.serve import Application
 from ray.serve.context import _get_global_client
 
 from imgray.actors.cluster import start_actors
-from imgray.actors.remote import remote_gateway
+from imgray.actors.transport import remote_gateway
 from imgray.credentials import GRPC, HTTP, server_context
 from imgray.edge import edge
 from imgray.errors import ServiceError

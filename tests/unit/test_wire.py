@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgray import wire
-from imgray.actors import remote
-from imgray.actors.remote import RayTransport
+from imgray.actors import transport
+from imgray.actors.transport import RayTransport
 from imgray.errors import ImgrayError, OutputLostError, QueueFullError
 from imgray.ports import (
     MasterPort,
@@ -508,8 +508,8 @@ async def transported(part: Part, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
             made.append(await connect(where))
             return made[-1]
 
-        monkeypatch.setattr(remote, "_find", find)
-        monkeypatch.setattr(remote, "connect", connected_to)
+        monkeypatch.setattr(transport, "_find", find)
+        monkeypatch.setattr(transport, "connect", connected_to)
         yield RayTransport(), made
         for caller in made:
             caller.close()
