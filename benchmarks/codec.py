@@ -1,4 +1,4 @@
-"""The image core against Pillow's defaults: writing PNG, reducing JPEG, and the memory that a task takes.
+"""The image core against Pillow's defaults: writing and reading PNG, reducing JPEG, and the memory that a task takes.
 
 Every comparison is between two things done in turn in this process, on the same pixels; each is done several times and
 the fastest counts, since whatever else the machine does can only make it slower.
@@ -79,6 +79,26 @@ def png(images: dict[str, Image.Image], rounds: int) -> None:
     print(f"{'median':24} {'':22}{statistics.median(times):5.2f}  {statistics.median(sizes):5.3f}\n")
 
 
+def pillow_read(data: bytes) -> Image.Image:
+    """Read an image as Pillow does."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return image
+
+
+def reading(images: dict[str, Image.Image], rounds: int) -> None:
+    """Compare reading what Pillow has written."""
+    print(f"{'reading PNG':24} {'Pillow':>9} {'imgray':>9}  {'time':>5}")
+    times = []
+    for name, image in images.items():
+        data = pillow_png(image)
+        theirs_s = fastest_s(rounds, pillow_read, data)
+        ours_s = fastest_s(rounds, lambda file: decode(file, ALLOWANCE.limits), data)
+        times.append(ours_s / theirs_s)
+        print(f"{name:24} {theirs_s * 1e3:6.1f} ms {ours_s * 1e3:6.1f} ms  {times[-1]:5.2f}")
+    print(f"{'median':24} {'':22}{statistics.median(times):5.2f}\n")
+
+
 def process(data: bytes, pipeline: str) -> bytes:
     """Do what a worker's runner does with one image."""
     spec = TaskSpec("x", BlobSource("x"), (OutputSpec("image", pipeline),))
@@ -112,18 +132,18 @@ def thumbnails(jpegs: dict[str, bytes], rounds: int) -> None:
 def memory() -> None:
     """Measure the memory that a task takes above what an idle runner has, each chain in a process of its own."""
     print(f"memory of a task on {SIDE} by {SIDE} pixels, as a multiple of them decoded")
-    for chain in CHAINS:
-        command = [sys.executable, __file__, "--peak-of", chain]
+    for chain, fmt in [*((chain, "JPEG") for chain in CHAINS), (CHAINS[0], "PNG")]:
+        command = [sys.executable, __file__, "--peak-of", chain, fmt]
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # this file
-        print(f"{chain:44} {done.stdout.strip()}")
+        print(f"{chain:40} of {fmt:4} {done.stdout.strip()}")
 
 
-def peak_of(chain: str) -> float:
+def peak_of(chain: str, fmt: str) -> float:
     """Return how much the peak of this process's memory grows by a chain, in multiples of the decoded picture."""
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (SIDE // 8, SIDE // 8, 3), dtype=np.uint8))
     buffer = io.BytesIO()
-    noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(buffer, format="JPEG", quality=90)
+    noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(buffer, format=fmt, quality=90)
     small = noise.resize((64, 64))
     process(encode_png(small), chain)  # so that everything is imported
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far: proc(5)
@@ -140,17 +160,18 @@ def _status_kb(field: str) -> int:
 @click.command()
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of photographs.")
 @click.option("--rounds", default=5, help="How often each thing is done.")
-@click.option("--peak-of", "chain", hidden=True)
-def main(photos: Path | None, rounds: int, chain: str | None) -> None:
+@click.option("--peak-of", "peak", nargs=2, hidden=True)
+def main(photos: Path | None, rounds: int, peak: tuple[str, str] | None) -> None:
     """Compare the image core with Pillow's defaults."""
-    if chain is not None:
-        print(f"{peak_of(chain):.2f}")
+    if peak is not None:
+        print(f"{peak_of(*peak):.2f}")
         return
     folder = photos or Path("pictures")
     files = sorted(folder.rglob("*.*")) if photos else draw_samples(folder)
     images = {path.name: Image.open(path).convert("RGB") for path in files if path.suffix == ".png"}
     png(images, rounds)
     png({name: draw() for name, draw in GRAPHICS.items()}, rounds)
+    reading(images, rounds)
     thumbnails({path.name: path.read_bytes() for path in files if path.suffix == ".jpg"}, rounds)
     memory()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -93,10 +94,12 @@ def png(
     rows: Sequence[bytes],
     *extra: bytes,
     interlaced: bool = False,
+    filters: bytes = b"\0",
 ) -> bytes:
-    """Make a PNG of unfiltered rows, with more chunks before them."""
+    """Make a PNG of rows, with more chunks before them. The types of their filters repeat; 0 leaves a row as it is."""
     header = struct.pack("!IIBBBBB", *size, depth, colour_type, 0, 0, interlaced)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    kinds = itertools.cycle(filters)
+    pixels = zlib.compress(b"".join(next(kinds).to_bytes() + row for row in rows))
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     )

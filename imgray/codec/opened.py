@@ -17,6 +17,7 @@ from imgray.codec.formats import Format
 from imgray.codec.limits import ImageLimits
 from imgray.codec.plain import plain
 from imgray.codec.plugins import set_up
+from imgray.codec.rows import load_rows
 from imgray.errors import FormatNotInstalledError, ImageCorruptError
 from imgray.modes import as_rgb
 from imgray.picture import Size
@@ -86,7 +87,8 @@ class Opened:
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # which would be turned by Pillow
             image.getexif()[ExifTags.Base.Orientation] = 1
         try:
-            image.load()
+            if partial or self._format.name != "png" or not load_rows(image, self._view):
+                image.load()
         except (OSError, SyntaxError, ValueError):
             if not partial:
                 raise

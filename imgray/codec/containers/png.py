@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from zlib_ng import zlib_ng
 
 from imgray.codec.containers.contents import Contents, bounded
 from imgray.codec.containers.frames import Blend, Disposal, StoredFrame
 from imgray.codec.formats import PNG_MAGIC
 from imgray.errors import ImageCorruptError
 from imgray.picture import Size
+
+Bytes: TypeAlias = bytes | memoryview
 
 _PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT"}
 _COLOURS = {b"PLTE", b"tRNS"}
@@ -58,6 +65,18 @@ def header(view: memoryview) -> tuple[Size, int] | None:
     return (int.from_bytes(body[:4]), int.from_bytes(body[4:8])), body[8] * _CHANNELS.get(body[9], 1)
 
 
+def pixels(view: memoryview) -> Iterator[memoryview]:
+    """Yield the parts of the compressed rows."""
+    chunks = itertools.dropwhile(lambda chunk: chunk[0] != b"IDAT", bounded(_chunks(view), len(view)))
+    return (body for _, body in itertools.takewhile(lambda chunk: chunk[0] == b"IDAT", chunks))
+
+
+def file_of(size: Size, depth: int, colour_type: int, compressed: Iterable[Bytes]) -> bytes:
+    """Return a PNG with no more than what it must have."""
+    header = struct.pack("!IIBB3x", *size, depth, colour_type)
+    return b"".join((PNG_MAGIC, *_chunk(b"IHDR", header), *_chunk(b"IDAT", *compressed), *_chunk(b"IEND")))
+
+
 def first_stands_alone(view: memoryview) -> bool:
     """Say whether the file, read as an image, shows the first frame: not a picture that is none."""
     kinds = [kind for kind, _ in bounded(_chunks(view), len(view)) if kind in {b"acTL", b"fcTL", b"IDAT"}]
@@ -70,14 +89,14 @@ def stored_frames(view: memoryview) -> Iterator[StoredFrame]:
     A picture that it shows only where it cannot be animated has no control chunk, and is no frame.
     """
     header = b""
-    colours: list[bytes] = []
+    colours: list[Bytes] = []
     control: memoryview | None = None
     pixels: list[memoryview] = []
     for kind, body in bounded(_chunks(view), len(view)):
         if kind == b"IHDR":
             header = bytes(body)
         elif kind in _COLOURS:
-            colours.append(_chunk(kind, bytes(body)))
+            colours += _chunk(kind, body)
         elif kind == b"IDAT":
             pixels.append(body)
         elif kind == b"fdAT":
@@ -92,16 +111,16 @@ def stored_frames(view: memoryview) -> Iterator[StoredFrame]:
         yield _frame(header, colours, control, pixels)
 
 
-def _frame(header: bytes, colours: list[bytes], control: memoryview, pixels: list[memoryview]) -> StoredFrame:
+def _frame(header: bytes, colours: list[Bytes], control: memoryview, pixels: list[memoryview]) -> StoredFrame:
     width, height, left, top, number, per_second, disposal, blending = _CONTROL.unpack(control[: _CONTROL.size])
     if left + width > int.from_bytes(header[:4]) or top + height > int.from_bytes(header[4:8]):
         raise ImageCorruptError("a frame sticks out of the picture")
     parts = [
         PNG_MAGIC,
-        _chunk(b"IHDR", struct.pack("!II", width, height) + header[8:]),
+        *_chunk(b"IHDR", struct.pack("!II", width, height), header[8:]),
         *colours,
-        _chunk(b"IDAT", b"".join(pixels)),
-        _chunk(b"IEND", b""),
+        *_chunk(b"IDAT", *pixels),
+        *_chunk(b"IEND"),
     ]
     return StoredFrame(
         data=b"".join(parts),
@@ -121,8 +140,10 @@ def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         position += 12 + length  # length, type, data, checksum
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(data, zlib.crc32(kind)))
+def _chunk(kind: bytes, *data: Bytes) -> list[Bytes]:
+    """Return the parts of a chunk."""
+    checksum = functools.reduce(lambda sum_, part: zlib_ng.crc32(part, sum_), (kind, *data), 0)
+    return [struct.pack("!I", sum(len(part) for part in data)), kind, *data, struct.pack("!I", checksum)]
 
 
 def _weight(kind: bytes, body: memoryview, most: int) -> int:
