@@ -335,7 +335,7 @@ async def test_of_damaged_pages_everything_else_is_saved(tmp_path: Path, png: by
     size = (tmp_path / FILE).stat().st_size
     with (tmp_path / FILE).open("r+b") as file:
         file.seek(size // 2)
-        file.write(b"\xa5" * 8192)
+        file.write(b"\xa5" * 8 * 4096)  # tasks among them: a page or two may be of an index alone
     with pytest.raises(JournalCorruptError):
         await served(tmp_path, tasks)
     before = content(tmp_path)
@@ -348,14 +348,17 @@ async def test_of_damaged_pages_everything_else_is_saved(tmp_path: Path, png: by
     assert look(tmp_path).problems == 0
     lost = {finding.subject for finding in report.findings}
     saved = [task for task in tasks if input_key(task.id) not in lost]
-    assert 250 < len(saved) < 300
+    assert 200 < len(saved) < 300
     assert f" {len(saved)} tasks can be read" in report.findings[0].problem
     with closing(Journal.open(tmp_path)) as journal:
         assert journal.get([task.id for task in tasks]).keys() == {task.id for task in saved}
     assert {task.state for task in await served(tmp_path, saved[:5])} == {State.SUCCEEDED}
 
 
-async def test_of_a_journal_that_is_gone_or_destroyed_the_images_are_kept(tmp_path: Path, png: bytes) -> None:
+async def test_of_a_journal_that_is_gone_or_destroyed_the_images_are_kept(
+    tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salvage, "_BEYOND", 500)  # where nothing can be read, each number is asked for
     await left_behind(tmp_path, png)
     images = {name: data for name, data in content(tmp_path).items() if name.startswith("blobs")}
     for destroy in (remove, lambda path: path.write_bytes(b"no database" * 1000)):

@@ -161,7 +161,10 @@ def test_tokens_go_on_above_those_of_tasks_when_the_epoch_cannot_be_read(damaged
 
 
 @pytest.mark.parametrize("content", [b"", b"no database" * 1000])
-def test_of_a_file_that_is_no_journal_nothing_is_saved(tmp_path: Path, content: bytes) -> None:
+def test_of_a_file_that_is_no_journal_nothing_is_saved(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{salvage.__module__}._BEYOND", 500)  # where nothing can be read, each number is asked for
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / FILE).write_bytes(content)
     found = salvage(tmp_path / "data", tmp_path / "new")
