@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import platform
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from clusters import WAIT_S, cluster, submit, worker_of
 from pictures import encoded, picture
 from PIL import Image
@@ -39,6 +42,30 @@ async def test_a_task_over_the_limit_fails_and_the_ones_beside_it_do_not(tmp_pat
             done = await made.gateway.wait(task.id, WAIT_S)
             assert (done.state, done.attempts) == (State.SUCCEEDED, 1)
         assert worker_of(made).runner_pid != first
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have other ways")
+async def test_the_memory_of_one_image_is_kept_for_the_next(tmp_path: Path) -> None:
+    """To ask the kernel for it again costs a page fault for each page."""
+    jpeg = encoded(picture(size=(1600, 1200)), "JPEG")
+    async with cluster(tmp_path) as made:
+        await made.gateway.wait((await submit(made, encoded(picture()))).id, WAIT_S)  # then the runner is there
+
+        async def fault_each(count: int) -> float:
+            before = faults_of(worker_of(made).runner_pid)
+            for task in [await submit(made, jpeg) for _ in range(count)]:
+                assert (await made.gateway.wait(task.id, WAIT_S)).state is State.SUCCEEDED
+            return (faults_of(worker_of(made).runner_pid) - before) / count
+
+        decoded_pages = 1600 * 1200 * 4 / resource.getpagesize()
+        assert await fault_each(2) > decoded_pages / 2  # the first one's memory is new
+        await fault_each(8)  # until the heap has found its shape
+        assert await fault_each(4) < decoded_pages / 10
+
+
+def faults_of(pid: int | None) -> int:
+    """Return how often a process has met a page that was not there (proc(5): field 10)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
 
 
 HARNESS = """
