@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from imgray.attempt import Allowance, Product, run_attempt
 from imgray.errors import ImgrayError, OutOfMemoryError
+from imgray.heap import keep_memory
 from imgray.process import end_session
 from imgray.settings import Settings
 from imgray.task import Failure, TaskSpec
@@ -163,6 +164,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a stray print cannot break the frames
     settings = _read(sys.stdin.buffer)
     if isinstance(settings, Settings):
+        keep_memory()
         most = settings.max_memory_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         Runner(sys.stdin.buffer, results, Allowance.of(settings)).serve()

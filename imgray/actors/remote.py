@@ -23,6 +23,7 @@ from imgray.actors.transport import INLINE_BYTES, NAMESPACE, RayTransport, remot
 from imgray.actors.worker import Worker, info_of
 from imgray.blobs import BlobStore, Folder
 from imgray.errors import ImgrayError, PassingError
+from imgray.heap import keep_memory
 from imgray.hot import Hot
 from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import OutputPart
@@ -68,6 +69,7 @@ class MasterActor(_Callable, Master):
     """The Master as an actor."""
 
     def __init__(self, settings: Settings) -> None:
+        keep_memory()
         storage = RemoteStorage(RayTransport(), settings)
         with _ending_when_refused(MASTER):
             opened = partial(Journal.open, wait_s=HANDOVER_S)
@@ -81,6 +83,7 @@ class StorageActor(_Callable, Storage):
     """Storage as an actor. For other machines, what is large and hot lies in Ray's object store as well."""
 
     def __init__(self, settings: Settings) -> None:
+        keep_memory()
         with _ending_when_refused(STORAGE):
             blobs = BlobStore(settings.blobs_url)
         super().__init__(blobs, settings.cache_bytes)
@@ -133,6 +136,7 @@ class WorkerActor(_Callable):
     """A Worker as an actor; when its work ends unexpectedly, so does the process, and Ray starts another."""
 
     def __init__(self, name: str, settings: Settings) -> None:
+        keep_memory()
         context = ray.get_runtime_context()
         self._info = info_of(name, context.get_node_id(), settings, context.get_node_labels())
         gateway = remote_gateway(settings)

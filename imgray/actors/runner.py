@@ -26,10 +26,6 @@ _START_LIMIT_S = 60.0  # how long a process may take until it is ready
 _END_GRACE_S = 1.0  # how long a process may live without its pipe
 _KILL_GRACE_S = 10.0  # how long a killed process may take to be gone
 _DROP_GRACE_S = 2.0  # how long a dropped attempt may go on to the end of its operation before its process is ended
-_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(64 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20)}
-"""By this glibc keeps the memory of one image for the next, up to 128 MiB: to ask the kernel for it again takes up to a
-third of the time of an image."""
-
 _RESTART = Backoff(base_s=0.2, cap_s=10.0)
 
 
@@ -111,7 +107,7 @@ class Supervisor:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_READ_BYTES,
-            env={**_HEAP, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # by which the programs that it runs are found, when it is no more
         )
         self._process = process

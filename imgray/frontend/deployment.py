@@ -25,6 +25,7 @@ from imgray.frontend.app import create_app
 from imgray.frontend.grpc.servicer import REGISTRATIONS, Servicer
 from imgray.frontend.limits import Limits
 from imgray.haproxy import LOOPBACK, free_port
+from imgray.heap import keep_memory
 from imgray.keys import Key
 from imgray.retry import Backoff
 from imgray.settings import Settings, is_loopback
@@ -47,6 +48,7 @@ def build_application(settings: Settings) -> Application:
     bounds = settings.keys, settings.receivable_bytes
 
     def build_app() -> FastAPI:
+        keep_memory()
         start_actors(settings)
         return create_app(settings, lambda: remote_gateway(settings), _limits(*bounds))
 

@@ -1,0 +1,21 @@
+"""How a process that handles image after image holds its memory: what one has used is kept for the next."""
+
+from __future__ import annotations
+
+import ctypes
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_KEPT_BYTES = 128 * 2**20
+_LARGE_BYTES = 64 * 2**20  # one piece of this size or more is given back at once
+
+
+def keep_memory() -> None:
+    """Keep up to 128 MiB that is free, where the C library is glibc; elsewhere do nothing.
+
+    By default it gives every large piece back, and the kernel has to find each of its pages again for the next image:
+    that takes from a twentieth to a third of the time of one, and twice the time that a message of a megabyte needs.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
