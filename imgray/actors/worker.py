@@ -42,6 +42,8 @@ _PACE_S = 0.02  # between reports while it has anything to do: each costs the Ma
 
 _QUIET_S = 1.0  # how long a worker that has enough to do and nothing to report keeps silent
 
+_LOOK_S = 1.0  # between two looks at how much memory is taken
+
 _FIRST_CAPACITY = 2  # one attempt that runs and one that waits, until the time that one takes is known
 _SMOOTHING = 0.2  # weight of the newest attempt in the mean time of one
 _RECONNECT = Backoff(base_s=0.1, cap_s=2.0)
@@ -117,7 +119,8 @@ class Worker:
         self._produced = asyncio.Event()  # there are results to store
         self._hungry = asyncio.Event()  # little is left to do
         self._urgent = asyncio.Event()  # nothing is, or somebody waits for what has been done
-        self._reported_at = 0.0
+        self._reported_at = self._look_at = 0.0
+        self._memory = 0
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
         self._storage_away = False
@@ -212,11 +215,18 @@ class Worker:
             outcomes=outcomes,
             want=self._want(),
             want_commands=0 if self._draining or self._storage_away else self._jobs.free,
-            memory_bytes=memory_of(os.getpid(), self._runner.pid),
+            memory_bytes=self._memory_bytes(),
             draining=self._draining,
             hurries=self._hurries,
         )
         self._take(await self._master.exchange(request), outcomes)
+
+    def _memory_bytes(self) -> int:
+        """Say how much memory the worker and its runner take; it is looked up now and then, as that is not cheap."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._look_at:
+            self._look_at, self._memory = now + _LOOK_S, memory_of(os.getpid(), self._runner.pid)
+        return self._memory
 
     def _take(self, reply: Reply, confirmed: Sequence[Outcome]) -> None:
         if reply.unknown:
