@@ -39,7 +39,7 @@ class Blob(NamedTuple):
 class Folder(NamedTuple):
     """A folder, and what tells it from every other on the same machine."""
 
-    url: str
+    path: str
     device: int
     number: int
 
@@ -72,7 +72,7 @@ class BlobStore:
         if self._folder is None:
             return None
         there = self._folder.stat()
-        return Folder(self._folder.as_uri(), there.st_dev, there.st_ino)
+        return Folder(str(self._folder), there.st_dev, there.st_ino)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Store bytes under a key; they are durable when this returns.

@@ -150,7 +150,9 @@ class Settings(BaseSettings):
         " times as fast as Serve's own proxy; without, by the latter.",
     )
     sockets: bool = Field(
-        default=True, description="Calls within a machine go over Unix sockets; without, all go through Ray."
+        default=True,
+        description="Calls within a machine go over Unix sockets, and blobs in a folder there are read and written by"
+        " whoever sees it; without, all goes through Ray and Storage.",
     )
     call_timeout_s: float = Field(default=30.0, gt=0, description="How long a caller keeps trying to reach an actor.")
     inline_bytes: int = Field(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,11 +126,11 @@ async def _find(part: str) -> tuple[Any, Address | None]:
 
 
 def _beside(folder: Folder | None) -> Storage | None:
-    """Stand over the folder of a Storage that is on this machine, if it is seen from here."""
-    if folder is None:
+    """Stand over the folder of a Storage that is on this machine, if it is seen from here, and may be written."""
+    if folder is None or not os.access(folder.path, os.W_OK):
         return None
     try:
-        blobs = BlobStore(folder.url, make=False)
+        blobs = BlobStore(Path(folder.path).as_uri(), make=False)
         return Storage(blobs, cache_bytes=0) if blobs.folder == folder else None
     except (StorageUnavailableError, OSError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -106,13 +107,25 @@ async def test_a_folder_that_is_another_one_here_is_left_to_storage(
     other = BlobStore((tmp_path / "here").as_uri()).folder
     assert other is not None
     mistaken = [other._replace(number=other.number + 1), other._replace(device=other.device + 1)]
-    missing = other._replace(url=(tmp_path / "missing").as_uri())
+    missing = other._replace(path=str(tmp_path / "missing"))
     for number, folder in enumerate([*mistaken, missing, None]):
         async with reached(storage, folder, monkeypatch) as (transport, _):
             await RemoteStorage(transport, Settings()).put({f"inputs/{number}": b"1"})
     assert storage.asked == ["put"] * 4
     assert list((tmp_path / "here").iterdir()) == []
     assert not (tmp_path / "missing").exists()
+
+
+async def test_a_folder_that_may_not_be_written_here_is_left_to_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a program whose file system is read-only, which a test cannot make so without being root."""
+    blobs = BlobStore(tmp_path.as_uri())
+    storage = Counting(blobs)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    async with reached(storage, blobs.folder, monkeypatch) as (transport, _):
+        await RemoteStorage(transport, Settings()).put({"inputs/a": b"1"})
+    assert storage.asked == ["put"]
 
 
 async def test_what_was_written_while_storage_ended_counts_as_unanswered(
@@ -146,4 +159,4 @@ def test_only_a_local_folder_is_one(tmp_path: Path) -> None:
     assert BlobStore("memory:///").folder is None
     folder = BlobStore((tmp_path / "with space").as_uri()).folder
     assert folder is not None
-    assert BlobStore(folder.url, make=False).folder == folder
+    assert BlobStore(Path(folder.path).as_uri(), make=False).folder == folder
