@@ -68,10 +68,17 @@ class BlobStore:
 
     @property
     def folder(self) -> Folder | None:
-        """The folder where the blobs are, if they are in one."""
+        """The folder where the blobs are, if they are in one.
+
+        Raises:
+            StorageUnavailableError: it cannot be looked at.
+        """
         if self._folder is None:
             return None
-        there = self._folder.stat()
+        try:
+            there = self._folder.stat()
+        except OSError as error:
+            raise StorageUnavailableError(_first_line(error)) from error
         return Folder(str(self._folder), there.st_dev, there.st_ino)
 
     def put(self, key: str, data: bytes | memoryview) -> None:

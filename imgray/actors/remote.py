@@ -86,8 +86,8 @@ class StorageActor(_Callable, Storage):
         keep_memory()
         with _ending_when_refused(STORAGE):
             blobs = BlobStore(settings.blobs_url)
+            self._folder = blobs.folder
         super().__init__(blobs, settings.cache_bytes)
-        self._folder = blobs.folder
         self._refs: Hot[str, Any] = Hot(settings.cache_bytes)
         self._listen(StoragePort, settings)
 

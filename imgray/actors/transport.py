@@ -132,7 +132,7 @@ def _beside(folder: Folder | None) -> Storage | None:
     try:
         blobs = BlobStore(Path(folder.path).as_uri(), make=False)
         return Storage(blobs, cache_bytes=0) if blobs.folder == folder else None
-    except (StorageUnavailableError, OSError):
+    except StorageUnavailableError:
         return None
 
 
@@ -143,7 +143,7 @@ async def _answer_beside(reached: _Reached, method: str, arguments: Sequence[Any
         BrokenError: it has ended, and the one that follows may keep its blobs elsewhere.
     """
     answer = await getattr(reached.beside, method)(*arguments)
-    if not reached.good:
+    if reached.caller is None or not reached.caller.usable:
         raise BrokenError
     return answer
 

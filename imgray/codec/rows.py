@@ -23,6 +23,10 @@ _STORED = struct.Struct("<BHH")
 _KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
 """The colour type of 8 bits a channel that has so many bytes a pixel: filters know no more of a pixel than that."""
 
+_BITS = {"1": 1, "L;2": 2, "L;4": 4, "L": 8, "I;16B": 16, "RGB": 24, "P;1": 1, "P;2": 2, "P;4": 4, "P": 8}
+_BITS |= {"LA": 16, "LA;16B": 32, "RGBA": 32}
+"""Of a pixel, by Pillow's name for how it is stored."""
+
 
 @functools.cache
 def _codecs() -> ModuleType | None:
@@ -43,6 +47,8 @@ def load_rows(image: ImageFile.ImageFile, view: memoryview) -> bool:
     if codecs is None or head is None or image.info.get("interlace") or len(image.tile) != 1:
         return False
     (width, height), bits = head
+    if image.size != (width, height) or _BITS.get(str(image.tile[0].args)) != bits:  # a later header said otherwise
+        return False
     row_bytes, pixel_bytes = (width * bits + 7) // 8, max(bits // 8, 1)
     tile = image.tile[0]
     if pixel_bytes not in _KINDS or tile.codec_name != "zip":

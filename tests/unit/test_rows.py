@@ -116,6 +116,7 @@ def damaged() -> dict[str, bytes]:
         "one row too many": png((10, 20), 8, 2, [*lines, lines[0]]),
         "parts": of(pixels[:5], b"", pixels[5:]),
         "something between": of(pixels[:5])[:-12] + chunk(b"tEXt", b"a\0b") + of(pixels[5:])[33:],
+        "two headers": good[:33] + chunk(b"IHDR", struct.pack("!IIBB3x", 10, 20, 8, 0)) + good[33:],
         "unknown filter": png((10, 20), 8, 2, lines, filters=b"\0\5"),
         "more after the end": of(pixels + b"more"),
     }
@@ -130,7 +131,7 @@ def test_a_damaged_file_is_judged_by_pillow(name: str, *, partial: bool) -> None
         assert verdict(data, reading) == here
 
 
-def test_interlaced_files_and_animations_are_left_to_others() -> None:
+def test_interlaced_files_and_other_formats_are_left_to_others() -> None:
     assert not loaded_here(interlaced_png(picture(size=(20, 20)).convert("RGB")))
     assert not loaded_here(encoded(picture(), "JPEG"))
 
