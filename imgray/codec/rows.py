@@ -65,8 +65,9 @@ def load_rows(image: ImageFile.ImageFile, view: memoryview) -> bool:
         image.load()
     except (codecs.DeflateError, codecs.PngError):
         image.tile = [tile]
-        vars(image).pop("load_read", None)
         return False
+    finally:
+        vars(image).pop("load_read", None)  # and with it the rows
     return True
 
 
