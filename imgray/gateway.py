@@ -396,18 +396,18 @@ class Gateway:
         tasks = await self.master.get(list(dict.fromkeys(letters.ids)))
         return Page([task for task in tasks if task is not None and task.state in _DEAD], None)
 
-    async def output(self, task_id: str, name: str) -> Output:
-        """Describe an output that can be fetched.
+    async def output(self, task_id: str, name: str, wait_s: float = 0.0) -> tuple[Task, Output]:
+        """Return a task, when it has finished or after ``wait_s`` seconds, and that output of it, which can be fetched.
 
         Raises:
             TaskNotFoundError, OutputNotFoundError: there is no such task or output.
             TaskNotReadyError: the task has not finished.
             TaskFailedError, TaskCancelledError: it never will have outputs.
         """
-        task = await self.get(task_id)
+        task = await self.wait(task_id, wait_s)
         if name not in {wanted.name for wanted in task.spec.outputs}:
             raise OutputNotFoundError(task_id, name)
-        return find_output(task, name)
+        return task, find_output(task, name)
 
     async def fetch(self, task_id: str, output: Output) -> bytes:
         """Return the bytes of an output.

@@ -19,6 +19,8 @@ from imgray.version import __version__
 
 router = APIRouter(prefix="/v1")
 
+_WaitQuery = Annotated[float, Query(ge=0, description="Answer when the task has finished, or after so long.")]
+
 _READS = [needs(Scope.READ)]
 _OPERATES = [needs(Scope.OPERATE)]
 
@@ -38,11 +40,7 @@ async def list_tasks(
 
 
 @router.get("/tasks/{task_id}", tags=["tasks"], dependencies=_READS)
-async def get_task(
-    task_id: str,
-    gateway: GatewayDep,
-    wait_s: Annotated[float, Query(ge=0, description="Answer when the task has finished, or after so long.")] = 0,
-) -> TaskJson:
+async def get_task(task_id: str, gateway: GatewayDep, wait_s: _WaitQuery = 0) -> TaskJson:
     """Show a task."""
     return TaskJson.of(await gateway.wait(task_id, wait_s))
 
@@ -79,10 +77,12 @@ async def purge_task(task_id: str, gateway: GatewayDep) -> None:
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, 304: {"description": "You have it already."}},
 )
-async def get_output(task_id: str, name: str, request: Request, gateway: GatewayDep) -> Response:
-    """Fetch an output. It never changes, so its `ETag` may be kept for ever."""
-    output = await gateway.output(task_id, name)
-    headers = output_headers(await gateway.get(task_id), output)
+async def get_output(
+    task_id: str, name: str, request: Request, gateway: GatewayDep, wait_s: _WaitQuery = 0
+) -> Response:
+    """Fetch an output, when there is one. It never changes, so its `ETag` may be kept for ever."""
+    task, output = await gateway.output(task_id, name, wait_s)
+    headers = output_headers(task, output)
     if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":

@@ -63,7 +63,8 @@ async def test_what_was_promised_before_a_crash_is_kept_after_it(tmp_path: Path,
                 assert task_id in purging
                 continue
             assert (task.state, task.spec.label) == (State.SUCCEEDED, str(seed))
-            data = await made.gateway.fetch(task_id, await made.gateway.output(task_id, DEFAULT_OUTPUT))
+            _, output = await made.gateway.output(task_id, DEFAULT_OUTPUT)
+            data = await made.gateway.fetch(task_id, output)
             made_of_it = np.asarray(Image.open(io.BytesIO(data)))
             assert np.array_equal(made_of_it, np.asarray(picture(seed=seed))[..., [1, 0, 2]])
         await until(lambda: quiet(made))

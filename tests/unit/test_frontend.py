@@ -178,6 +178,21 @@ async def test_an_output_that_is_not_there_yet_or_never_will_be(tmp_path: Path, 
         assert (late.status_code, late.json()["code"]) == (410, "task_cancelled")
 
 
+async def test_an_output_can_be_waited_for(tmp_path: Path, png: bytes) -> None:
+    async with http(tmp_path) as client:
+        location = (await client.post("/v1/tasks", params={"pipeline": "swap:rg"}, content=png)).headers["location"]
+        answer = await client.get(f"{location}/outputs/image", params={"wait_s": 50})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+
+        location = (await client.post("/v1/tasks", params={"pipeline": SLOW}, content=png)).headers["location"]
+        hasty = await client.get(f"{location}/outputs/image", params={"wait_s": 0.01})
+        assert (hasty.status_code, hasty.json()["code"]) == (409, "task_not_ready")
+        waiting = asyncio.ensure_future(client.get(f"{location}/outputs/image", params={"wait_s": 50}))
+        await client.delete(location)
+        late = await asyncio.wait_for(waiting, 10)
+        assert (late.status_code, late.json()["code"]) == (410, "task_cancelled")
+
+
 async def test_a_full_queue_says_when_to_come_again(tmp_path: Path, png: bytes) -> None:
     """Invariant 9."""
     async with http(tmp_path, max_live_tasks=1) as client:

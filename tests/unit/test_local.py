@@ -41,7 +41,7 @@ async def test_an_image_is_submitted_processed_and_fetched(tmp_path: Path) -> No
     image = picture()
     async with cluster(tmp_path) as made:
         task = await made.gateway.wait((await submit(made, encoded(image))).id, WAIT_S)
-        output = await made.gateway.output(task.id, DEFAULT_OUTPUT)
+        _, output = await made.gateway.output(task.id, DEFAULT_OUTPUT)
         data = await made.gateway.fetch(task.id, output)
     result = np.asarray(Image.open(io.BytesIO(data)))
     assert np.array_equal(result, np.asarray(image)[..., [1, 0, 2]])

@@ -83,8 +83,8 @@ class TaskCalls(Calls):
     async def Download(self, request: pb.DownloadRequest, _caller: Caller) -> AsyncGenerator[pb.DownloadResponse, None]:
         """Fetch an output."""
         name = request.output or DEFAULT_OUTPUT
-        output = await self.gateway.output(request.id, name)
-        pipelines = {wanted.name: wanted.pipeline for wanted in (await self.gateway.get(request.id)).spec.outputs}
+        task, output = await self.gateway.output(request.id, name)
+        pipelines = {wanted.name: wanted.pipeline for wanted in task.spec.outputs}
         data = await self.gateway.fetch(request.id, output)
         yield pb.DownloadResponse(output=output_message(name, pipelines[name], output))
         for start in range(0, len(data), CHUNK_BYTES):
