@@ -28,6 +28,7 @@ class LocalCluster:
         self._clock = clock
         self.workers: dict[str, Worker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._ends = False
 
     async def __aenter__(self) -> Self:
         self.storage = Storage(BlobStore(self.settings.blobs_url), self.settings.cache_bytes)
@@ -41,6 +42,7 @@ class LocalCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ends = True
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
@@ -67,8 +69,8 @@ class LocalCluster:
         return {worker_name(worker) for worker, running in self._running.items() if not running.done()}
 
     async def start(self, name: str) -> None:
-        """Start a worker, unless it is there already."""
-        if name not in await self.names():
+        """Start a worker, unless it is there already, or all are being ended."""
+        if not self._ends and name not in await self.names():
             self.add_worker(name)
 
     async def end(self, name: str) -> None:

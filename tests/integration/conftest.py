@@ -13,6 +13,13 @@ from running import Service, serving
 README = Path(__file__).parents[2] / "README.md"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process run them all, one after the other: each has a Ray, and some kill what they find."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("integration"))
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (jobs,) = re.findall(r"IMGRAY_JOBS='(.*?)'", README.read_text(encoding="utf-8"), re.DOTALL)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from clusters import SWAP, WAIT_S, cluster, submit
+from damage import overwrite, pages_of
 
 from imgray import salvage, service
 from imgray.blobs import BlobStore
@@ -332,10 +333,9 @@ async def test_a_commit_that_a_crash_cut_short_was_not_acknowledged(tmp_path: Pa
 
 async def test_of_damaged_pages_everything_else_is_saved(tmp_path: Path, png: bytes) -> None:
     _, tasks = await left_behind(tmp_path, png, done=0, waiting=300)
-    size = (tmp_path / FILE).stat().st_size
-    with (tmp_path / FILE).open("r+b") as file:
-        file.seek(size // 2)
-        file.write(b"\xa5" * 8 * 4096)  # with tasks among them: one page may be an index
+    _, first, second, *_ = pages_of(tmp_path / FILE, "tasks")  # the root is left
+    for page in (first, second):
+        overwrite(tmp_path / FILE, page)
     with pytest.raises(JournalCorruptError):
         await served(tmp_path, tasks)
     before = content(tmp_path)
@@ -348,7 +348,7 @@ async def test_of_damaged_pages_everything_else_is_saved(tmp_path: Path, png: by
     assert look(tmp_path).problems == 0
     lost = {finding.subject for finding in report.findings}
     saved = [task for task in tasks if input_key(task.id) not in lost]
-    assert 0 < len(saved) < 300
+    assert 250 < len(saved) < 300
     assert f" {len(saved)} tasks can be read" in report.findings[0].problem
     with closing(Journal.open(tmp_path)) as journal:
         assert journal.get([task.id for task in tasks]).keys() == {task.id for task in saved}

@@ -133,7 +133,8 @@ async def test_a_dead_workers_tasks_go_to_another(tmp_path: Path, png: bytes) ->
         await made.gateway.cancel(running.id)
         waiting = await made.gateway.wait(waiting.id, WAIT_S)
         assert (waiting.state, waiting.attempts) == (State.SUCCEEDED, 1)
-        assert [view.state for view in await made.master.workers()] == ["active", "lost"]
+        states = [view.state for view in await made.master.workers()]
+        assert {"active", "lost"} == set(states)  # the pool may have started another worker itself
 
 
 @pytest.mark.parametrize("running", [False, True])

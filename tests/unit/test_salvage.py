@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from damage import PAGE, overwrite, pages_of
 
 from imgray.errors import JournalCorruptError, JournalError
 from imgray.journal import FILE, LOG, MIGRATIONS, SALVAGED, Journal
 from imgray.salvage import KEPT, copy_journal, finish, install, next_kept, salvage
 from imgray.task import BlobSource, Changes, InlineSource, OutputSpec, State, Task, TaskSpec, input_key
 
-PAGE = 4096
 TASKS = 2000
 FIRST_SPEC = '{"id": "a", "source": {"key": "inputs/a"}, "outputs": [{"name": "image", "pipeline": "swap:rg"}]}'
 """As the first version wrote it."""
@@ -44,21 +44,6 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def damaged(journal: Path, tmp_path: Path) -> Path:
     """A copy of it, to be damaged."""
     return Path(shutil.copytree(journal, tmp_path / "data"))
-
-
-def overwrite(file: Path, page: int, count: int = 1) -> None:
-    with file.open("r+b") as content:
-        content.seek(page * PAGE)
-        content.write(random.Random(page).randbytes(count * PAGE))
-
-
-def pages_of(file: Path, name: str) -> list[int]:
-    """Find the pages of a table or an index, counted from 0."""
-    with closing(sqlite3.connect(file)) as connection:
-        if "ENABLE_DBSTAT_VTAB" not in {option for (option,) in connection.execute("PRAGMA compile_options")}:
-            pytest.skip("this SQLite cannot tell which page is whose")
-        rows = connection.execute("SELECT pageno FROM dbstat WHERE name = ? ORDER BY path", (name,))
-        return [number - 1 for (number,) in rows]
 
 
 def read(folder: Path) -> dict[int, Task]:
