@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from imgray.actors.master import Master
+from imgray.actors.pace import REPORT_S
 from imgray.actors.remote import DETACHED
 from imgray.actors.storage import Storage
 from imgray.actors.transport import RayTransport
-from imgray.actors.worker import REPORT_S
 from imgray.blobs import BlobStore
 from imgray.client.client import WINDOW
 from imgray.journal import Journal

@@ -26,7 +26,7 @@ import numpy as np
 from crowd import CONSOLE, HEADS, Figures, load_of, play, row_of, show
 
 from imgray.actors.cluster import ray_running
-from imgray.actors.worker import REPORT_S
+from imgray.actors.pace import REPORT_S
 from imgray.settings import Settings
 
 _SLEEP_MS = 50

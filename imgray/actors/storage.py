@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
 
 from imgray.blobs import BlobNotFoundError, BlobStore
 from imgray.hot import Hot
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 class Storage:
@@ -21,6 +26,7 @@ class Storage:
         """Stand before a blob store, and keep ``cache_bytes`` of it hot."""
         self._blobs = blobs
         self._hot: Hot[str, bytes] = Hot(cache_bytes)
+        self._threads = ThreadPoolExecutor(thread_name_prefix="storage")  # its own: a disk may hang
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """Store blobs, and keep them hot: whoever is to read them reads them soon.
@@ -28,7 +34,7 @@ class Storage:
         Raises:
             StorageUnavailableError: the disk refused; some may have been stored, to no harm.
         """
-        await asyncio.gather(*(asyncio.to_thread(self._blobs.put, key, data) for key, data in blobs.items()))
+        await asyncio.gather(*(self._in_thread(self._blobs.put, key, data) for key, data in blobs.items()))
         for key, data in blobs.items():
             self._hot.set(key, len(data), data)
 
@@ -48,14 +54,17 @@ class Storage:
         """
         for key in keys:
             self._hot.drop(key)
-        await asyncio.to_thread(self._blobs.delete, keys)
+        await self._in_thread(self._blobs.delete, keys)
 
     async def _get(self, key: str) -> bytes | None:
         if (hot := self._hot.get(key)) is not None:
             return hot
         try:
-            data = await asyncio.to_thread(self._blobs.get, key)
+            data = await self._in_thread(self._blobs.get, key)
         except BlobNotFoundError:
             return None
         self._hot.set(key, len(data), data)
         return data
+
+    async def _in_thread(self, call: Callable[[*_Ts], _T], *arguments: *_Ts) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)

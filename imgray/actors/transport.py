@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ INLINE_BYTES = 96_000
 """Blobs up to this size stay inside Ray's messages: its limit is 100 KiB. Larger ones are refs to its object store."""
 
 _BESIDE = frozenset({"put", "get"})  # deleting is for Storage, which is to forget what it keeps in memory
+_LOOKING = ThreadPoolExecutor(1, "looking")  # at folders: one that hangs is to hold up nothing else
 _PARTS_BYTES = 4 * 2**20  # up to here blobs travel in parts; Ray's own limit for one call is 10 MiB
 
 
@@ -115,7 +117,10 @@ async def _reach(part: str, before: _Reached | None) -> _Reached:
     if caller is None and address and AVAILABLE:
         with contextlib.suppress(BrokenError):  # it is on another machine
             caller = await connect(address)
-    beside = _beside(await actor.folder.remote()) if caller is not None and part == STORAGE else None
+    beside = before.beside if before and caller is before.caller else None
+    if part == STORAGE and caller is not None and beside is None:
+        folder = await actor.folder.remote()
+        beside = await asyncio.get_running_loop().run_in_executor(_LOOKING, _beside, folder)
     return _Reached(actor, address, caller, beside)
 
 

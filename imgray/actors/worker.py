@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from imgray.actors.jobs import Jobs
+from imgray.actors.pace import Pace
 from imgray.actors.runner import Supervisor
 from imgray.crash import crash_point
 from imgray.errors import InputLostError, PassingError
@@ -34,11 +35,6 @@ from imgray.task import BlobSource, Failure, InlineSource, TaskSpec, transcript_
 from imgray.version import __version__
 
 log = logging.getLogger(__name__)
-
-REPORT_S = 0.25
-"""How long a result may wait for others to be reported with, while the worker has enough to do."""
-
-_PACE_S = 0.02  # between reports while it has anything to do: each costs the Master as much as some tasks
 
 _QUIET_S = 1.0  # how long a worker that has enough to do and nothing to report keeps silent
 
@@ -117,9 +113,8 @@ class Worker:
         self._seq = self._newest = self._registered_seq = 0
         self._mean_s: float | None = None
         self._produced = asyncio.Event()  # there are results to store
-        self._hungry = asyncio.Event()  # little is left to do
-        self._urgent = asyncio.Event()  # nothing is, or somebody waits for what has been done
-        self._reported_at = self._look_at = 0.0
+        self._pace = Pace()
+        self._look_at = 0.0
         self._memory = 0
         self._to_report = asyncio.Event()  # there are outcomes to send
         self._beginning = asyncio.Lock()  # attempts begin in order of grant: the Master counts on it
@@ -251,8 +246,7 @@ class Worker:
             return
         self._newest = new[-1].token
         self._held |= {grant.token: _Held(grant.spec) for grant in new}
-        self._hungry.clear()
-        self._urgent.clear()
+        self._pace.fed()
         images = [grant for grant in new if not grant.spec.is_command]
         if images:
             self._group.create_task(self._begin(images))
@@ -353,30 +347,17 @@ class Worker:
         self._results.append(result)
         self._produced.set()
         left = self._unfinished()
-        urgent = not held.spec.kept or not left
-        if urgent:
-            self._urgent.set()
-        if urgent or left <= self._capacity() // 2:
-            self._hungry.set()
+        self._pace.finished(urgent=not held.spec.kept or not left, hungry=left <= self._capacity() // 2)
 
     async def _store(self) -> None:
         """Store outputs and turn results into outcomes: many at a time while there is much to do, at once if not."""
         while True:
             await self._produced.wait()
-            await self._gather()
+            await self._pace.come()
             self._produced.clear()
-            self._reported_at = asyncio.get_running_loop().time()
             results, self._results = self._results, []
             await self._settle([result for result in results if result.token in self._held])
             self._to_report.set()
-
-    async def _gather(self) -> None:
-        """Wait for more results to report together, for as long as that does no harm."""
-        now = asyncio.get_running_loop().time()
-        for reason, at in ((self._hungry, now + REPORT_S), (self._urgent, self._reported_at + _PACE_S)):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(at):
-                    await reason.wait()
 
     async def _settle(self, results: Sequence[Result]) -> None:
         crash_point("attempt-made")

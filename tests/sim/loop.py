@@ -163,7 +163,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         answer = self.create_future()
         at = self.now + self._rng.uniform(0, LONGEST_DISK_S)
-        if executor is not None:  # it has one thread: first come, first served
+        if executor is not None and executor._max_workers == 1:  # noqa: SLF001  # first come, first served
             at = max(at, self._free_at.get(executor, 0.0))
             self._free_at[executor] = at
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -144,6 +145,43 @@ async def test_what_was_written_while_storage_ended_counts_as_unanswered(
             await transport.call(STORAGE, "put", [{"inputs/a": b"1"}])
         await transport.call(STORAGE, "put", [{"inputs/a": b"1"}])  # it is looked for again
         assert connected[STORAGE].caller is not caller
+
+
+async def test_who_doubts_a_connection_that_is_whole_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs makes calls too long; were everything set up anew each time, threads would pile up."""
+    blobs = BlobStore(tmp_path.as_uri())
+    async with reached(Storage(blobs, 0), blobs.folder, monkeypatch) as (transport, _):
+        connected = transport._parts  # noqa: SLF001  # as after a call that took too long
+        await transport.call(STORAGE, "get", [["inputs/a"]])
+        before = connected[STORAGE]
+        before.doubtful = True
+        await transport.call(STORAGE, "get", [["inputs/a"]])
+        after = connected[STORAGE]
+        assert after is not before
+        assert after.caller is before.caller
+        assert after.beside is before.beside is not None
+
+
+async def test_a_disk_that_hangs_holds_up_nothing_but_blobs(tmp_path: Path) -> None:
+    thaws = threading.Event()
+
+    class Hanging(BlobStore):
+        """A store whose disk does not answer."""
+
+        def get(self, key: str) -> bytes:
+            thaws.wait(WAIT_S)
+            return super().get(key)
+
+    storage = Storage(Hanging(tmp_path.as_uri()), 0)
+    async with asyncio.timeout(WAIT_S):
+        reading = asyncio.create_task(storage.get([f"inputs/{number}" for number in range(100)]))
+        await asyncio.sleep(0)  # it has begun
+        assert await asyncio.to_thread(lambda: "looked at") == "looked at"
+        assert not reading.done()
+        thaws.set()
+        assert await reading == [None] * 100
 
 
 async def test_a_disk_that_refuses_is_storage_s_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
