@@ -119,6 +119,8 @@ class BlobStore:
             StorageUnavailableError: the disk or the object store refused.
         """
         try:
+            if self._folder:
+                return (self._folder / key).read_bytes()  # as obstore would, with one copy less
             return bytes(obstore.get(self._store, key).bytes())
         except FileNotFoundError:
             raise BlobNotFoundError(key) from None
