@@ -76,11 +76,17 @@ async def reached(
         return actor, there.address
 
     monkeypatch.setattr("imgray.actors.transport._find", find)
+    transport = RayTransport()
     async with asyncio.timeout(WAIT_S):
         try:
-            yield RayTransport(), there
+            yield transport, there
         finally:
+            for part in transport._parts.values():  # noqa: SLF001  # no service ever closes its own
+                if part.caller is not None:
+                    part.caller.close()
             await there.close()
+            for _ in range(3):  # turns of the loop, in which the other ends find out
+                await asyncio.sleep(0)
 
 
 async def test_blobs_in_a_folder_of_this_machine_are_written_and_read_here(
