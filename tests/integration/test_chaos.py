@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -39,6 +39,7 @@ DRIVEN = 60
 ZONE = {"zone": "two"}
 LEASE_S = 4.0
 GIVE_UP_S = 150.0
+_Found = TypeVar("_Found", list[int], dict[str, dict[str, Any]])
 RPC_FAILURES = {
     "CoreWorkerService.grpc_client.PushTask": {
         "num_failures": -1,
@@ -184,14 +185,27 @@ def took(condition: Callable[[], bool]) -> float:
     return time.monotonic() - begun
 
 
+def present(look: Callable[[], _Found]) -> _Found:
+    """Wait until something is there: what was struck before may be on its way back."""
+    found = look()
+
+    def there() -> bool:
+        nonlocal found
+        found = found or look()
+        return bool(found)
+
+    until(there)
+    return found
+
+
 def kill_a_worker(town: Town) -> tuple[str, float]:
-    victim = random.choice(list(town.workers().values()))
+    victim = random.choice(list(present(town.workers).values()))
     os.kill(victim["pid"], signal.SIGKILL)
     return "worker killed: noticed after", took(lambda: bool(found := town.workers()) and victim["id"] not in found)
 
 
 def freeze_a_worker(town: Town) -> tuple[str, float]:
-    pid = random.choice(town.pids("ray::WorkerActor"))
+    pid = random.choice(present(lambda: town.pids("ray::WorkerActor")))
     os.kill(pid, signal.SIGSTOP)
     threading.Timer(LEASE_S + 2, os.kill, (pid, signal.SIGCONT)).start()
     return "worker frozen past its lease: service answers after", took(town.answers)
@@ -199,7 +213,7 @@ def freeze_a_worker(town: Town) -> tuple[str, float]:
 
 def kill(of: str) -> Callable[[Town], tuple[str, float]]:
     def strike(town: Town) -> tuple[str, float]:
-        (pid, *_) = town.pids(of)
+        (pid, *_) = present(lambda: town.pids(of))
         os.kill(pid, signal.SIGKILL)
         until(lambda: not command_line(pid))
         return f"{of} killed: service answers after", took(town.answers)
@@ -208,14 +222,14 @@ def kill(of: str) -> Callable[[Town], tuple[str, float]]:
 
 
 def freeze_the_master(town: Town) -> tuple[str, float]:
-    (pid, *_) = town.pids("ray::MasterActor")
+    (pid, *_) = present(lambda: town.pids("ray::MasterActor"))
     os.kill(pid, signal.SIGSTOP)
     threading.Timer(LEASE_S + 1, os.kill, (pid, signal.SIGCONT)).start()
     return f"Master frozen for {LEASE_S + 1:g} s: service answers after", took(town.answers)
 
 
 def lose_a_node(town: Town) -> tuple[str, float]:
-    lost = {worker for worker, view in town.workers().items() if view["node"] == town.second.node_id}
+    lost = {worker for worker, view in present(town.workers).items() if view["node"] == town.second.node_id}
     raylet = town.second.all_processes["raylet"][0].process.pid
     kill_everything(raylet)  # a node takes all its processes with it, not only Ray's
     town.cluster.remove_node(town.second, allow_graceful=False)
