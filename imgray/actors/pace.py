@@ -8,7 +8,7 @@ import contextlib
 REPORT_S = 0.25
 """How long a result may wait for others to be reported with, while the worker has enough to do."""
 
-_PACE_S = 0.02  # between two reports, whatever there is to do
+_PACE_S = 0.02  # between two reports, while there is anything to do
 
 
 class Pace:
@@ -31,7 +31,7 @@ class Pace:
         if urgent or hungry:
             self._hungry.set()
 
-    async def come(self) -> None:
+    async def due(self) -> None:
         """Wait until it is time to report, which then is to be done."""
         loop = asyncio.get_running_loop()
         for reason, at in ((self._hungry, loop.time() + REPORT_S), (self._urgent, self._reported_at + _PACE_S)):

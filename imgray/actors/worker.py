@@ -353,7 +353,7 @@ class Worker:
         """Store outputs and turn results into outcomes: many at a time while there is much to do, at once if not."""
         while True:
             await self._produced.wait()
-            await self._pace.come()
+            await self._pace.due()
             self._produced.clear()
             results, self._results = self._results, []
             await self._settle([result for result in results if result.token in self._held])

@@ -137,6 +137,14 @@ async def test_a_dead_workers_tasks_go_to_another(tmp_path: Path, png: bytes) ->
         assert {"active", "lost"} == set(states)  # the pool may have started another worker itself
 
 
+async def test_a_cluster_that_has_ended_starts_no_worker(tmp_path: Path) -> None:
+    """The pool may find that there is none, while the cluster ends."""
+    async with cluster(tmp_path) as made:
+        assert await made.names() == {"worker-1"}
+    await made.start("worker-1")
+    assert await made.names() == set()
+
+
 @pytest.mark.parametrize("running", [False, True])
 async def test_a_task_is_cancelled_wherever_it_is(tmp_path: Path, png: bytes, running: bool) -> None:  # noqa: FBT001
     async with cluster(tmp_path) as made:
