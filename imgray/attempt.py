@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from msgspec import Struct
+
 from imgray.catalogue import Catalogue
 from imgray.codec import Encoded, ImageLimits, Reading, decode, inspect
 from imgray.errors import (
@@ -77,8 +79,7 @@ class Allowance:
             raise SourceUnreadableError(path, error.strerror or str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True, gc=False):
     """An output, with its bytes when they are yet to be stored."""
 
     output: Output

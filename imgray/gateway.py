@@ -103,8 +103,8 @@ class Submission:
         """Submit bytes for one unnamed output."""
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
-    def spec(self, inline_bytes: int = 0) -> TaskSpec:
-        """Say it in the table's terms; data of up to ``inline_bytes`` are kept with the task.
+    def spec(self, inline_bytes: int = 0, *, kept: bool = True) -> TaskSpec:
+        """Say it in the table's terms; data of up to ``inline_bytes`` go with the task. If not ``kept``, it is a call.
 
         Raises:
             RequestError: something in it is not as described.
@@ -133,6 +133,7 @@ class Submission:
             target=self.target,
             waits=self.waits,
             owner=self.owner,
+            kept=kept,
         )
         check_spec(spec)
         return spec
@@ -284,7 +285,7 @@ class Gateway:
         self._check_sizes([submission])
         if wait_s > 0:
             data = submission.data or b""
-            spec = replace(submission.spec(max(len(data), 1)), kept=False)
+            spec = submission.spec(max(len(data), 1), kept=False)
             try:
                 done = await self.master.process(spec, data, min(wait_s, self.settings.max_wait_s))
             except asyncio.CancelledError:

@@ -15,16 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from imgray.compact import compact
+from msgspec import Struct
+
 from imgray.scaling import Bounds
 from imgray.target import WorkerInfo
 from imgray.task import Event, Failure, Output, State, TaskSpec
 from imgray.transcript import Ended, Part, Transcript
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Struct, frozen=True, gc=False):
     """The attempt succeeded; its outputs are stored, but for small ones: these are ``results``, by name."""
 
     task_id: str
@@ -34,9 +33,7 @@ class Ack:
     results: tuple[tuple[str, bytes], ...] = ()
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(Struct, frozen=True, gc=False):
     """The attempt failed."""
 
     task_id: str
@@ -46,9 +43,7 @@ class Nack:
     """True when the process that ran the attempt died of it, or may have."""
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True, gc=False):
     """The task was never started and is given back unharmed."""
 
     task_id: str
@@ -58,9 +53,7 @@ class Release:
 Outcome = Ack | Nack | Release
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True, gc=False):
     """A worker's report and request: up to ``want`` images, and up to ``want_commands`` commands.
 
     ``draining`` says that it knows that it is to end, ``hurries`` that it will stop its commands.
@@ -78,9 +71,7 @@ class Exchange:
     hurries: bool = False
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True, gc=False):
     """A leased task, as the worker needs it. ``data`` is its input, if that is kept with the task."""
 
     spec: TaskSpec
@@ -89,9 +80,7 @@ class Grant:
     data: bytes | None = None
 
 
-@compact
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, gc=False):
     """The Master's answer to `Exchange` number ``seq``.
 
     ``unknown`` says that the Master does not know the worker (it restarted, or gave the worker up): register again.

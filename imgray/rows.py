@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, fields
-from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from imgray.compact import fields_of
-from imgray.target import ANYWHERE, Target
-from imgray.task import (
-    Attempt,
-    BlobSource,
-    CommandSource,
-    Event,
-    Failure,
-    InlineSource,
-    Lease,
-    Output,
-    OutputSpec,
-    PathSource,
-    Source,
-    State,
-    Task,
-    TaskSpec,
-    shared,
-)
+import msgspec
+from msgspec.structs import replace
+
+from imgray.task import Attempt, Failure, Lease, Output, State, Task, TaskSpec, shared
+
+_T = TypeVar("_T")
 
 _FIXED = ("seq", "id", "fingerprint", "tenant", "idempotency_key", "spec", "submitted_at")
 CHANGING = (
@@ -39,17 +24,18 @@ COLUMNS = (*_FIXED, *CHANGING)
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 """What `task_of` raises when a row is damaged: its JSON may even have become that of something else."""
 
-_APART = {"id", "source", "outputs", "target"}
-_SPEC_DEFAULTS = tuple((field.name, field.default) for field in fields(TaskSpec) if field.name not in _APART)
-_SPEC_VALUES = attrgetter(*(name for name, _ in _SPEC_DEFAULTS))
-_encoded = json.JSONEncoder(check_circular=False).encode
+_encoded = msgspec.json.Encoder().encode
+_SPEC = msgspec.json.Decoder(TaskSpec)
+_OUTPUTS = msgspec.json.Decoder(tuple[Output, ...])
+_FAILURE = msgspec.json.Decoder(Failure)
+_HISTORY = msgspec.json.Decoder(tuple[Attempt, ...])
 
 
 def row_of(task: Task) -> tuple[Any, ...]:
     """Return a task's values for `COLUMNS`."""
     spec = task.spec
     key = spec.idempotency_key or None
-    submitted = (task.seq, spec.id, spec.fingerprint, spec.tenant, key, _encoded(_spec_fields(spec)), task.submitted_at)
+    submitted = (task.seq, spec.id, spec.fingerprint, spec.tenant, key, _text(spec), task.submitted_at)
     return (*submitted, *_standing(task))
 
 
@@ -71,9 +57,9 @@ def _standing(task: Task) -> tuple[Any, ...]:
         lease.leased_at if lease else None,
         task.expires_at,
         task.finished_at,
-        _encoded([fields_of(output) for output in task.outputs]) if task.outputs else "[]",
-        _encoded(fields_of(task.failure)) if task.failure else None,
-        _encoded([_attempt_fields(attempt) for attempt in task.history]) if task.history else "[]",
+        _text(task.outputs) if task.outputs else "[]",
+        _text(task.failure) if task.failure else None,
+        _text(task.history) if task.history else "[]",
     )
 
 
@@ -86,7 +72,7 @@ def task_of(row: tuple[Any, ...]) -> Task:
     (seq, task_id, _fingerprint, _tenant, _key, spec, submitted_at, state, ready_at, attempts, alone, token, worker,
      node, leased_at, expires_at, finished_at, outputs, failure, history) = row  # fmt: skip
     return Task(
-        spec=_spec(task_id, json.loads(spec)),
+        spec=_spec(task_id, spec),
         seq=seq,
         state=State(state),
         submitted_at=submitted_at,
@@ -97,58 +83,37 @@ def task_of(row: tuple[Any, ...]) -> Task:
         lease=Lease(token, worker, leased_at, node or "") if worker is not None else None,
         expires_at=expires_at,
         finished_at=finished_at,
-        outputs=tuple(Output(**output) for output in json.loads(outputs)) if outputs != "[]" else (),
-        failure=Failure(**json.loads(failure)) if failure else None,
-        history=tuple(_attempt(attempt) for attempt in json.loads(history)) if history != "[]" else (),
+        outputs=_value(_OUTPUTS, outputs) if outputs != "[]" else (),
+        failure=_value(_FAILURE, failure) if failure else None,
+        history=_value(_HISTORY, history) if history != "[]" else (),
     )
 
 
-def _spec_fields(spec: TaskSpec) -> dict[str, Any]:
-    outputs = [
-        {"name": output.name, "pipeline": output.pipeline, **({"path": output.path} if output.path else {})}
-        for output in spec.outputs
-    ]
-    values = zip(_SPEC_DEFAULTS, _SPEC_VALUES(spec), strict=True)
-    rest = {name: value for (name, default), value in values if value != default}
-    if spec.target != ANYWHERE:
-        rest["target"] = asdict(spec.target)
-    return {"source": fields_of(spec.source), "outputs": outputs, **rest}
+def _spec(task_id: str, text: str) -> TaskSpec:
+    try:
+        spec = _SPEC.decode(text)
+    except msgspec.DecodeError:
+        spec = msgspec.convert(_renewed(task_id, json.loads(text)), TaskSpec)
+    return replace(spec, id=task_id, outputs=shared(spec.outputs), tenant=sys.intern(spec.tenant))
 
 
-def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
-    return {**fields_of(attempt), "failure": fields_of(attempt.failure) if attempt.failure else None}
+def _renewed(task_id: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Add what earlier versions left out: the id, and what kind of source it is."""
+    source = values["source"]
+    kinds = {"key": "blob", "command": "command", "size_bytes": "inline", "path": "path"}
+    kind = next((kind for name, kind in kinds.items() if name in source), None)
+    return {"id": task_id, **values, "source": {"type": kind, **source}}
 
 
-def _spec(task_id: str, values: dict[str, Any]) -> TaskSpec:
-    source = values.pop("source")
-    outputs = values.pop("outputs")
-    values.pop("id", None)  # there in rows of the first version
-    if "target" in values:
-        target = values.pop("target")
-        values["target"] = Target(**{**target, "labels": _pairs(target["labels"])})
-    return TaskSpec(
-        id=task_id,
-        source=_source(source),
-        outputs=shared(tuple(OutputSpec(**output) for output in outputs)),
-        tenant=sys.intern(values.pop("tenant", "")),
-        **values,
-    )
+def _text(value: object) -> str:
+    try:
+        return _encoded(value).decode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8: msgspec's JSON cannot say it
+        return json.dumps(msgspec.to_builtins(value))
 
 
-def _source(values: dict[str, Any]) -> Source:
-    if "key" in values:
-        return BlobSource(values["key"])
-    if "command" in values:
-        return CommandSource(values["command"], values["path"], _pairs(values["arguments"]))
-    if "size_bytes" in values:
-        return InlineSource(values["size_bytes"])
-    return PathSource(values["path"])
-
-
-def _pairs(values: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in values)
-
-
-def _attempt(values: dict[str, Any]) -> Attempt:
-    failure = values.pop("failure")
-    return Attempt(**{**values, "ending": Event(values["ending"])}, failure=Failure(**failure) if failure else None)
+def _value(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
+    try:
+        return decoder.decode(text)
+    except msgspec.DecodeError:  # see `_text`
+        return msgspec.convert(json.loads(text), decoder.type)

@@ -16,8 +16,9 @@ import struct
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from imgray.attempt import Allowance, Product, run_attempt
 from imgray.errors import ImgrayError, OutOfMemoryError
@@ -31,13 +32,11 @@ HEADER = struct.Struct("!Q")
 _EXIT_OUT_OF_MEMORY = 70  # EX_SOFTWARE of sysexits.h: there is none for memory
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True, gc=False):
     """The runner has started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True, gc=False):
     """Make an attempt."""
 
     spec: TaskSpec
@@ -45,15 +44,13 @@ class Run:
     data: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Struct, frozen=True, gc=False):
     """Forget an attempt: do not start it, or stop between two operations."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, gc=False):
     """What became of an attempt: products, or a failure (of which the process may have died), or neither: dropped.
 
     ``unstarted`` says that no runner could be started, so that the task is to be given back; ``last``, that the process

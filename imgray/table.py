@@ -11,9 +11,10 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from msgspec.structs import replace
+
 from imgray.backlog import Admits
 from imgray.calls import Results
-from imgray.compact import replaced
 from imgray.errors import (
     DeadlinePassedError,
     ImgrayError,
@@ -78,7 +79,7 @@ class TaskTable(TaskBook):
             raise
         for spec in new:
             task = Task(
-                replaced(spec, {"outputs": shared(spec.outputs)}),
+                replace(spec, outputs=shared(spec.outputs)),
                 self._next_seq,
                 State.QUEUED,
                 submitted_at=now,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
+class WorkerInfo(Struct, frozen=True, gc=False):
     """Who a worker is, and what it offers.
 
     ``name`` is its place in the pool, ``id`` this process of it. ``labels`` are those of its Ray node.
@@ -32,8 +31,7 @@ class WorkerInfo:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, gc=False, omit_defaults=True):
     """Which workers may take a task: those that meet every condition given, all of them if none is.
 
     ``worker`` is an id, which means this one process and none that replaces it, or a name, which means whoever has it.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Self
+
+from msgspec.structs import replace
 
 from imgray.admission import Admission
 from imgray.backlog import Admits, Backlog, Waiting
 from imgray.calls import Calls
-from imgray.compact import replaced
 from imgray.errors import TaskNotFoundError
 from imgray.leases import Leases
 from imgray.parcels import Parcels
@@ -147,7 +147,7 @@ class TaskBook:
                     task.attempts, lease.worker, lease.leased_at, now, event, failure, lease.node, lease.token
                 )
                 changes["history"] = (*task.history, attempt)
-        moved = replaced(task, {"state": state, "lease": None, **changes})
+        moved = replace(task, **{"state": state, "lease": None, **changes})
         if task.spec.kept:
             self._counts[task.state] -= 1
         self.live_bytes -= 0 if task.state.finished else task.spec.size_bytes

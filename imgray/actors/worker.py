@@ -144,7 +144,7 @@ class Worker:
     # Pulling and reporting
 
     async def _pull(self) -> None:
-        """Keep a call to the Master open; when there is something to report, make the next one, which ends it."""
+        """Keep a call to the Master open; one that waits for work is ended by the next, which reports."""
         failures = 0
         while not self._drained:
             if not self._registered:
@@ -155,7 +155,11 @@ class Worker:
                     async with asyncio.timeout(_QUIET_S):  # wait_for may swallow the end of this worker (Python 3.11)
                         await self._to_report.wait()
             self._to_report.clear()
+            reports = bool(self._outcomes)
             call = self._group.create_task(self._paced(self._exchange(), failures))
+            if reports:  # it is answered soon, and the next would only say the same again
+                failures = await call
+                continue
             report = self._group.create_task(self._to_report.wait())
             await asyncio.wait({call, report}, return_when=asyncio.FIRST_COMPLETED)
             report.cancel()

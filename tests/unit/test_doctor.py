@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from clusters import SWAP, WAIT_S, cluster, submit
 from damage import overwrite, pages_of
+from msgspec.structs import replace
 
 from imgray import salvage, service
 from imgray.blobs import BlobStore
@@ -194,7 +195,7 @@ async def test_an_output_that_a_worker_may_be_about_to_report_is_left_alone(tmp_
     _, (task, *_) = await left_behind(tmp_path, png)
     with closing(Journal.open(tmp_path)) as journal:
         leased = {"state": State.LEASED, "attempts": 1, "token": 77, "lease": Lease(77, "worker-1.ab", 1.0)}
-        journal.write(Changes(tasks=[Task(**{**{name: getattr(task, name) for name in Task.__slots__}, **leased})]))
+        journal.write(Changes(tasks=[replace(task, **leased)]))
     BlobStore((tmp_path / "blobs").as_uri()).put(output_key(task.id, 77, "image"), b"1")
     await asyncio.sleep(0.01)
     assert look(tmp_path).findings == []

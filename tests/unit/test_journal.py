@@ -4,11 +4,11 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from imgray.errors import CommitsLostError, DataInUseError, JournalCorruptError, JournalError
 from imgray.journal import FILE, LOG, MIGRATIONS, Journal
@@ -227,7 +227,7 @@ def test_tasks_are_found_by_tenant_and_key(tmp_path: Path) -> None:
 def test_pages_are_filtered(tmp_path: Path) -> None:
     with closing(Journal.open(tmp_path)) as journal:
         dead = task(1, State.FAILED, failure=FAILURE, finished_at=5.0)
-        other = replace(task(2, State.FAILED, failure=Failure("x", 1, "X."), finished_at=9.0))
+        other = task(2, State.FAILED, failure=Failure("x", 1, "X."), finished_at=9.0)
         journal.write(Changes([dead, other, replace(task(3), spec=replace(task(3).spec, tenant="t"))]))
         assert [one.seq for one in journal.page(Filter(code="worker_died"), None, 9)] == [1]
         assert [one.seq for one in journal.page(Filter(tenant="t"), None, 9)] == [3]
@@ -326,8 +326,8 @@ def test_text_that_is_no_text_is_damage_and_not_a_disk_that_refuses(tmp_path: Pa
     journal.write(Changes([task(1)]))
     journal.close()
     content = (tmp_path / FILE).read_bytes()
-    assert content.count("ü.png".encode().replace(b"\xc3\xbc", b"\\u00fc")) == 1
-    (tmp_path / FILE).write_bytes(content.replace(b"\\u00fc.png", b"\xff\xff\xff\xff\xff\xff.png"))
+    assert content.count("ü.png".encode()) == 1
+    (tmp_path / FILE).write_bytes(content.replace("ü.png".encode(), b"\xff\xff.png"))
     journal = Journal.open(tmp_path)
     with pytest.raises(JournalCorruptError):
         list(journal.all())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tables import FINAL, NOW, OUTPUTS, PASSING, POLICY, new_table, spec
 
 from imgray.errors import (
@@ -130,7 +131,7 @@ def test_after_a_restart_the_first_grant_is_still_the_one_to_blame() -> None:
     table.lose_worker("v", NOW)
     second, first = [*table.lease("w", 1, NOW), *table.lease("u", 1, NOW + 50)]
     again = new_table()
-    held = [replace(task, lease=replace(task.lease, worker="w")) for task in (first, second) if task.lease]
+    held = [structs.replace(one, lease=structs.replace(one.lease, worker="w")) for one in (first, second) if one.lease]
     again.restore(held, NOW)
     assert tuple(again.leases.of("w")) == (second.token, first.token)
 
