@@ -17,10 +17,11 @@ from imgray import salvage
 from imgray.blobs import BlobStore
 from imgray.checkup import Checkup, Finding, Kind, Report, Tell, own_keys
 from imgray.errors import BadSettingError, CommitsLostError, JournalCorruptError, JournalNewerError
-from imgray.journal import FILE, MIGRATIONS, SALVAGED, Journal
+from imgray.journal import FILE, SALVAGED, Journal
 from imgray.lock import locked
 from imgray.mark import Mark
 from imgray.policy import Policy
+from imgray.schema import MIGRATIONS
 from imgray.settings import Settings
 from imgray.table import TaskTable
 from imgray.task import BlobSource, Failure, Task

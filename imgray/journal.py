@@ -1,7 +1,6 @@
 """The journal: every task on disk, in one SQLite file. The only module that writes the database.
 
-A commit is on the disk when it returns (WAL, ``synchronous=FULL``). To change the schema, append a script to
-`MIGRATIONS`; never edit one that was released.
+A commit is on the disk when it returns (WAL, ``synchronous=FULL``). The schema stands in `imgray.schema`.
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ from imgray.crash import crash_point
 from imgray.errors import CommitsLostError, JournalCorruptError, JournalError, JournalNewerError
 from imgray.lock import locked
 from imgray.mark import Mark
-from imgray.rows import CHANGING, COLUMNS, UNREADABLE, row_of, standing_of, task_of
+from imgray.rows import COLUMNS, UNREADABLE, row_of, standing_of, task_of
 from imgray.scaling import Bounds
+from imgray.schema import MIGRATIONS
+from imgray.statements import ADD_INPUTS, ADD_RESULTS, ADD_TASKS, CHANGE_TASKS, write_rows
 from imgray.task import Changes, Filter, State, Task
 
 FILE = "journal.sqlite3"
@@ -35,63 +36,6 @@ EPOCH_BITS = 32
 
 HANDOVER_S = 5.0
 """How long whoever starts a service waits for one that was killed to be gone."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    INSERT INTO meta VALUES ('epoch', 0);
-    CREATE TABLE tasks (
-        seq          INTEGER PRIMARY KEY,
-        id           TEXT    NOT NULL UNIQUE,
-        fingerprint  TEXT    NOT NULL,
-        spec         TEXT    NOT NULL,
-        submitted_at REAL    NOT NULL,
-        state        TEXT    NOT NULL,
-        ready_at     REAL    NOT NULL,
-        attempts     INTEGER NOT NULL,
-        alone        INTEGER NOT NULL,
-        token        INTEGER NOT NULL,
-        worker       TEXT,
-        leased_at    REAL,
-        finished_at  REAL,
-        outputs      TEXT    NOT NULL,
-        failure      TEXT,
-        history      TEXT    NOT NULL
-    ) STRICT;
-    CREATE INDEX tasks_by_state ON tasks (state, seq);
-    CREATE INDEX tasks_by_fingerprint ON tasks (fingerprint, seq) WHERE fingerprint <> '';
-    """,
-    """
-    ALTER TABLE tasks ADD COLUMN tenant TEXT NOT NULL DEFAULT '';
-    ALTER TABLE tasks ADD COLUMN idempotency_key TEXT;
-    ALTER TABLE tasks ADD COLUMN expires_at REAL;
-    ALTER TABLE tasks ADD COLUMN node TEXT;
-    CREATE INDEX tasks_by_key ON tasks (idempotency_key, tenant) WHERE idempotency_key IS NOT NULL;
-    CREATE INDEX tasks_by_tenant ON tasks (tenant, seq) WHERE tenant <> '';
-    CREATE INDEX tasks_by_code ON tasks (failure ->> 'code', seq) WHERE failure IS NOT NULL;
-    CREATE INDEX tasks_by_end ON tasks (finished_at) WHERE finished_at IS NOT NULL;
-    CREATE TABLE purged (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE garbage (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    INSERT INTO meta VALUES ('commits', 0), ('last_seq', 0), ('store', abs(random()));
-    """,
-    """
-    CREATE TABLE pool (
-        configured_minimum INTEGER NOT NULL,
-        configured_maximum INTEGER NOT NULL,
-        minimum            INTEGER NOT NULL,
-        maximum            INTEGER NOT NULL
-    ) STRICT;
-    """,
-    """
-    CREATE TABLE inputs (seq INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
-    CREATE TABLE results (
-        seq  INTEGER NOT NULL,
-        name TEXT    NOT NULL,
-        data BLOB    NOT NULL,
-        PRIMARY KEY (seq, name)
-    ) STRICT;
-    """,
-)
 
 _LOG_PAGES = 4000
 """Pages of 4 KiB in the log before they go into the file: four times SQLite's default, for it takes two more syncs."""
@@ -109,12 +53,9 @@ _REFUSALS = frozenset({
 
 _RAISE_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
 _ADD_PURGED = "INSERT INTO purged VALUES (?, ?) ON CONFLICT (state) DO UPDATE SET count = count + excluded.count"
-_ADD_INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?)"
-_ADD_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
 _ADD_GARBAGE = "INSERT OR IGNORE INTO garbage VALUES (?)"
+_MISSING = "a task that is to be changed is not there any more"
 _COUNT_COMMIT = "UPDATE meta SET value = value + 1 WHERE key = 'commits' RETURNING value"
-_INSERT = f"INSERT INTO tasks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # literals
-_UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in CHANGING)} WHERE seq = ?"  # noqa: S608  # the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +143,11 @@ class Journal:
             JournalError: nothing was written.
         """
         with self._transaction() as execute:
-            execute.executemany(_INSERT, map(row_of, changes.new))
-            execute.executemany(_UPDATE, map(standing_of, changes.tasks))
-            if changes.inputs:
-                execute.executemany(_ADD_INPUT, changes.inputs)
-            if changes.results:
-                execute.executemany(_ADD_RESULT, changes.results)
+            write_rows(execute, ADD_TASKS, [row_of(task) for task in changes.new])
+            if write_rows(execute, CHANGE_TASKS, [standing_of(task) for task in changes.tasks]) < len(changes.tasks):
+                raise sqlite3.DatabaseError(_MISSING)
+            write_rows(execute, ADD_INPUTS, changes.inputs)
+            write_rows(execute, ADD_RESULTS, changes.results)
             if changes.purged:
                 self._purge(execute, changes.purged)
         crash_point("journal-committed")

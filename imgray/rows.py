@@ -47,10 +47,10 @@ def standing_of(task: Task) -> tuple[Any, ...]:
 def _standing(task: Task) -> tuple[Any, ...]:
     lease = task.lease
     return (
-        task.state,
+        task.state.value,
         task.ready_at,
         task.attempts,
-        task.alone,
+        int(task.alone),
         task.token,
         lease.worker if lease else None,
         lease.node if lease else None,

@@ -8,6 +8,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -45,6 +46,7 @@ DETACHED: Mapping[str, Any] = {
 }
 """The options of every actor but its name."""
 
+_SWITCH_S = 0.001  # how long the journal's thread waits for the event loop's to let it go on, while both are busy
 _REFUSED_S = 1.0  # how long a part that cannot start waits before it ends, so that it is not tried all the time
 _CALLS_TO_THE_DEAD = 3
 _PAUSE_S = 0.1  # between calls to a worker that may be dead
@@ -70,6 +72,7 @@ class MasterActor(_Callable, Master):
 
     def __init__(self, settings: Settings) -> None:
         keep_memory()
+        sys.setswitchinterval(_SWITCH_S)
         storage = RemoteStorage(RayTransport(), settings)
         with _ending_when_refused(MASTER):
             opened = partial(Journal.open, wait_s=HANDOVER_S)

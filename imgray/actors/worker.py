@@ -15,9 +15,9 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from imgray.actors.held import Held
 from imgray.actors.jobs import Jobs
 from imgray.actors.pace import Pace
 from imgray.actors.runner import Supervisor
@@ -71,19 +71,6 @@ MakeRunner = Callable[[Settings, Callable[[], None], Callable[[Result], None]], 
 """Settings, what to call when it is ready, and what with each result."""
 
 
-@dataclass(slots=True)
-class _Held:
-    """A task that the worker holds: it waits or runs, or is finished and not yet confirmed."""
-
-    spec: TaskSpec
-    finished: bool = False
-
-    @property
-    def waits_or_runs(self) -> bool:
-        """True when it is an image that the runner has still to do with."""
-        return not self.finished and not self.spec.is_command
-
-
 class Worker:
     """Runs attempts on images one at a time, and beside them commands.
 
@@ -106,7 +93,7 @@ class Worker:
         self._settings = settings
         self._runner = make_runner(settings, self._runner_ready, self._finished)
         self._jobs = Jobs(settings)
-        self._held: dict[int, _Held] = {}  # by token, in order of grant
+        self._held = Held()
         self._outcomes: dict[int, Outcome] = {}  # by token, until the Master confirms them
         self._results: list[Result] = []
         self._registered = False
@@ -184,7 +171,7 @@ class Worker:
             return
         log.info("action=drain worker=%s", self.info.id)
         self._draining = True
-        for token in [token for token, held in self._held.items() if held.waits_or_runs][1:]:
+        for token in self._held.images[1:]:
             self._runner.drop(token)
         self._to_report.set()
 
@@ -200,7 +187,7 @@ class Worker:
 
     async def _register(self) -> None:
         self._registered_seq = self._seq
-        await self._master.register(self.info, tuple(self._held), self._seq)
+        await self._master.register(self.info, self._held.tokens, self._seq)
         self._registered = True
 
     async def _exchange(self) -> None:
@@ -210,7 +197,7 @@ class Worker:
             worker=self.info.id,
             seq=self._seq,
             received=self._newest,
-            held=tuple(self._held),
+            held=self._held.tokens,
             outcomes=outcomes,
             want=self._want(),
             want_commands=0 if self._draining or self._storage_away else self._jobs.free,
@@ -233,11 +220,11 @@ class Worker:
             return
         for outcome in confirmed:
             self._outcomes.pop(outcome.token, None)
-            self._held.pop(outcome.token, None)
+            self._held.drop(outcome.token)
             if isinstance(outcome, Ack) and outcome.token in reply.void:
                 self._group.create_task(self._discard([output.key for output in outcome.outputs if output.key]))
         for token in reply.void:
-            if self._held.pop(token, None):
+            if self._held.drop(token):
                 self._runner.drop(token)
                 self._jobs.stop(token)
         if reply.drain:
@@ -249,7 +236,7 @@ class Worker:
         if not new:
             return
         self._newest = new[-1].token
-        self._held |= {grant.token: _Held(grant.spec) for grant in new}
+        self._held.add(new)
         self._pace.fed()
         images = [grant for grant in new if not grant.spec.is_command]
         if images:
@@ -266,7 +253,7 @@ class Worker:
     def _want(self) -> int:
         """Say how many more tasks can be done here: none while the runner or Storage is away."""
         able = self._runner.ready and not self._storage_away and not self._draining
-        return max(self._capacity() - self._unfinished(), 0) if able else 0
+        return max(self._capacity() - self._held.unfinished, 0) if able else 0
 
     def _runner_ready(self) -> None:
         self._to_report.set()  # the next call wants work
@@ -277,9 +264,6 @@ class Worker:
             return _FIRST_CAPACITY
         fitting = int(self._settings.batch_s / max(self._mean_s, 1e-6))
         return min(max(fitting, _FIRST_CAPACITY), self._settings.max_batch)
-
-    def _unfinished(self) -> int:
-        return sum(held.waits_or_runs for held in self._held.values())
 
     # Running programs
 
@@ -341,17 +325,17 @@ class Worker:
 
     def _finished(self, result: Result) -> None:
         """Take a result from the runner."""
-        held = self._held.get(result.token)
-        if held is None:
+        spec = self._held.spec(result.token)
+        if spec is None:
             return
-        held.finished = True
+        self._held.finish(result.token)
         if result.products:
             mean_s = self._mean_s if self._mean_s is not None else result.elapsed_s
             self._mean_s = mean_s + _SMOOTHING * (result.elapsed_s - mean_s)
         self._results.append(result)
         self._produced.set()
-        left = self._unfinished()
-        self._pace.finished(urgent=not held.spec.kept or not left, hungry=left <= self._capacity() // 2)
+        left = self._held.unfinished
+        self._pace.finished(urgent=not spec.kept or not left, hungry=left <= self._capacity() // 2)
 
     async def _store(self) -> None:
         """Store outputs and turn results into outcomes: many at a time while there is much to do, at once if not."""
@@ -375,9 +359,9 @@ class Worker:
             await self._from_storage(lambda: self._storage.put(blobs))  # first: an ack names only what is stored
             crash_point("outputs-stored")
         for result in results:
-            held = self._held.get(result.token)
-            if held is not None:
-                self._outcomes[result.token] = _outcome(held.spec, result)
+            spec = self._held.spec(result.token)
+            if spec is not None:
+                self._outcomes[result.token] = _outcome(spec, result)
             elif keys := [product.output.key for product in result.products if product.output.key]:
                 self._group.create_task(self._discard(keys))  # cancelled, or given to another, while they were stored
 

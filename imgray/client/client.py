@@ -30,7 +30,7 @@ from imgray.task import DEFAULT_OUTPUT, State
 WINDOW = 2048
 """How many tasks `Client.map` keeps under way."""
 
-_CHUNK = 256  # submissions in one call, at most;
+_CHUNK = 512  # submissions in one call, at most;
 _CHUNK_BYTES = 8 * 2**20  # or so many bytes of images, and a last one
 _PAGE = 200  # dead letters looked at in one call
 _WAIT_S = 10.0  # length of one waiting call

@@ -34,8 +34,9 @@ from imgray.errors import (
     StorageUnavailableError,
 )
 from imgray.gateway import Submission
-from imgray.journal import FILE, LOG, MIGRATIONS, SALVAGED, Journal
+from imgray.journal import FILE, LOG, SALVAGED, Journal
 from imgray.local import LocalCluster
+from imgray.schema import MIGRATIONS
 from imgray.settings import Settings
 from imgray.task import Changes, Lease, State, Task, input_key, output_key
 

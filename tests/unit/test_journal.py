@@ -11,9 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from imgray.errors import CommitsLostError, DataInUseError, JournalCorruptError, JournalError
-from imgray.journal import FILE, LOG, MIGRATIONS, Journal
+from imgray.journal import FILE, LOG, Journal
 from imgray.rows import COLUMNS
 from imgray.scaling import PER_CORE, Bounds
+from imgray.schema import MIGRATIONS
 from imgray.task import (
     Attempt,
     BlobSource,
@@ -78,6 +79,28 @@ def test_a_later_write_replaces_what_may_change(tmp_path: Path) -> None:
     assert [one.id for one in journal.live()] == ["id2"]
     assert journal.counts() == {State.SUCCEEDED: 1, State.QUEUED: 1}
     assert journal.next_seq() == 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 255, 1023, 1024, 1025, 3000])
+def test_any_number_of_tasks_is_written_and_changed_at_once(tmp_path: Path, count: int) -> None:
+    numbers = range(1, count + 1)
+    tasks = [replace(task(seq), ready_at=float(seq)) for seq in numbers]
+    journal = Journal.open(tmp_path)
+    journal.write(Changes(tasks, inputs=[(seq, b"%d" % seq) for seq in numbers]))
+    assert list(journal.live()) == tasks
+    assert journal.inputs([*numbers]) == {seq: b"%d" % seq for seq in numbers}
+    leased = [replace(one, state=State.LEASED, token=one.seq, lease=Lease(one.seq, "w", 1.0)) for one in tasks]
+    journal.write(Changes(tasks=leased, results=[(seq, "image", b"r%d" % seq) for seq in numbers]))
+    assert list(journal.live()) == leased
+    assert [journal.results(seq) for seq in (1, count)] == [{"image": b"r1"}, {"image": b"r%d" % count}]
+
+
+def test_a_change_of_a_task_that_is_not_there_is_refused_with_all_that_comes_with_it(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.write(Changes([task(1)]))
+    with pytest.raises(JournalError, match="not there any more"):
+        journal.write(Changes([task(3)], [task(1, State.CANCELLED), task(2, State.CANCELLED)]))
+    assert list(journal.all()) == [task(1)]
 
 
 def test_pages_are_newest_first_and_follow_each_other(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from damage import PAGE, overwrite, pages_of
 
 from imgray.errors import JournalCorruptError, JournalError
-from imgray.journal import FILE, LOG, MIGRATIONS, SALVAGED, Journal
+from imgray.journal import FILE, LOG, SALVAGED, Journal
 from imgray.salvage import KEPT, copy_journal, finish, install, next_kept, salvage
+from imgray.schema import MIGRATIONS
 from imgray.task import BlobSource, Changes, InlineSource, OutputSpec, State, Task, TaskSpec, input_key
 
 TASKS = 2000
