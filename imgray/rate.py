@@ -15,8 +15,9 @@ class Rate:
 
     def add(self, events: float, now: float) -> None:
         """Count events."""
-        self._value = self.at(now) + events / self._span_s
-        self._at = max(now, self._at)
+        if now > self._at:
+            self._value, self._at = self.at(now), now
+        self._value += events / self._span_s
 
     def at(self, now: float) -> float:
         """Return the rate at a time."""

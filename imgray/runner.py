@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from imgray.attempt import Allowance, Product, run_attempt
 from imgray.errors import ImgrayError, OutOfMemoryError
-from imgray.heap import keep_memory
+from imgray.heap import keep_memory, keep_objects
 from imgray.process import end_session
 from imgray.settings import Settings
 from imgray.task import Failure, TaskSpec
@@ -164,5 +164,7 @@ def main() -> None:
         keep_memory()
         most = settings.max_memory_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        Runner(sys.stdin.buffer, results, Allowance.of(settings)).serve()
+        runner = Runner(sys.stdin.buffer, results, Allowance.of(settings))
+        keep_objects()
+        runner.serve()
         os._exit(0)  # at once: the listening thread cannot be ended

@@ -155,12 +155,10 @@ class Ledger:
         return await asyncio.get_running_loop().run_in_executor(self._io, call, self._journal)
 
     def _remember(self, changes: Changes) -> None:
-        """Keep what finished of late: whoever waited for it asks for it next."""
+        """Keep what finished of late: whoever waited for it asks for it next. What is live again is in the table."""
         for task in changes.standing:
             if task.state.finished:
                 self._recent.set(task.id, 1, task)
-            else:
-                self._recent.drop(task.id)
         for task in changes.purged:
             self._recent.drop(task.id)
 

@@ -24,7 +24,7 @@ from imgray.actors.transport import INLINE_BYTES, NAMESPACE, RayTransport, remot
 from imgray.actors.worker import Worker, info_of
 from imgray.blobs import BlobStore, Folder
 from imgray.errors import ImgrayError, PassingError
-from imgray.heap import keep_memory
+from imgray.heap import keep_memory, keep_objects
 from imgray.hot import Hot
 from imgray.journal import HANDOVER_S, Journal
 from imgray.messages import OutputPart
@@ -80,6 +80,7 @@ class MasterActor(_Callable, Master):
         for loop in (self._ledger.committer, self._cleaning, self._sizing):
             loop.add_done_callback(lambda _: os._exit(1))  # Ray starts another, which reads the journal
         self._listen(MasterPort, settings)
+        keep_objects()
 
 
 class StorageActor(_Callable, Storage):
@@ -93,6 +94,7 @@ class StorageActor(_Callable, Storage):
         super().__init__(blobs, settings.cache_bytes)
         self._refs: Hot[str, Any] = Hot(settings.cache_bytes)
         self._listen(StoragePort, settings)
+        keep_objects()
 
     async def folder(self) -> Folder | None:
         """Say where the blobs are, for whoever sees the same folder and need not ask for each of them."""
@@ -148,6 +150,7 @@ class WorkerActor(_Callable):
         self._listen(WorkersPort, settings)
         self._run = asyncio.get_running_loop().create_task(self._worker.run())
         self._run.add_done_callback(self._end)
+        keep_objects()
 
     def _drain_on_sigterm(self) -> None:
         """Take SIGTERM for a request to drain.

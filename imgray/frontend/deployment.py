@@ -25,7 +25,7 @@ from imgray.frontend.app import create_app
 from imgray.frontend.grpc.servicer import REGISTRATIONS, Servicer
 from imgray.frontend.limits import Limits
 from imgray.haproxy import LOOPBACK, free_port
-from imgray.heap import keep_memory
+from imgray.heap import keep_memory, keep_objects
 from imgray.keys import Key
 from imgray.retry import Backoff
 from imgray.settings import Settings, is_loopback
@@ -50,7 +50,9 @@ def build_application(settings: Settings) -> Application:
     def build_app() -> FastAPI:
         keep_memory()
         start_actors(settings)
-        return create_app(settings, lambda: remote_gateway(settings), _limits(*bounds))
+        app = create_app(settings, lambda: remote_gateway(settings), _limits(*bounds))
+        keep_objects()
+        return app
 
     class Frontend(Servicer):
         """Answers gRPC by its methods, and HTTP by the application."""
