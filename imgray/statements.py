@@ -1,7 +1,7 @@
 """SQL that writes many rows in one step.
 
-Python lets no other thread run between two steps of SQLite, nor the journal's own once another runs: each costs up to
-the time after which threads take turns. So a commit is to have few, however many tasks are in it.
+After each step of SQLite the journal's thread has to get hold of Python's interpreter again, and waits a whole turn for
+it while another thread is busy. So a commit is to have few steps, however many tasks are in it.
 """
 
 from __future__ import annotations
