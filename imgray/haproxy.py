@@ -8,22 +8,27 @@ configuration, asks the kernel to be ended with its parent, and becomes HAProxy.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import itertools
 import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
+_PREFIX = "imgray-haproxy-"
+_NEW_S = 60.0  # whoever made a folder so lately may be about to lock it
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared
 _BIND = re.compile(r"^(\s*bind\s+)\*?:(\d+)", re.MULTILINE)
 _PORTS = range(10_000, 32_000, 32)  # where blocks of ports begin; the kernel gives out those above
@@ -43,11 +48,11 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
     if binary is None:
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="imgray-haproxy-") as scratch:
-        folder = Path(scratch)
+    _sweep()
+    with _folder() as folder:
         starter = folder / "haproxy"
         public = port if host in _ANYWHERE else 0
-        command = [sys.executable, "-I", "-S", __file__, str(binary), str(public), scratch]
+        command = [sys.executable, "-I", "-S", __file__, str(binary), str(public), str(folder)]
         starter.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         starter.chmod(0o700)
         spare, first, end = _ports()
@@ -66,6 +71,32 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
             "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(end),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",  # else a service takes half a minute to stop
         }
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder for HAProxy's files, locked for as long as it is used."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as scratch, _opened(scratch) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(scratch)
+
+
+def _sweep() -> None:
+    """Remove such folders that services which were killed have left behind."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), _opened(left) as lock:  # it is another user's, or in use
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - left.stat().st_mtime > _NEW_S:
+                shutil.rmtree(left)
+
+
+@contextmanager
+def _opened(folder: str | Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def free_port() -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -107,3 +109,21 @@ def test_where_there_is_no_haproxy_serve_listens_itself(monkeypatch: pytest.Monk
 
 def test_a_free_port_is_free() -> None:
     assert 0 < free_port() < 65536
+
+
+def test_what_a_service_that_was_killed_left_behind_goes_and_what_is_in_use_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, new, other = (tmp_path / name for name in ("imgray-haproxy-left", "imgray-haproxy-new", "other"))
+    for folder in (left, new, other):
+        folder.mkdir()
+        (folder / "haproxy").touch()
+    with haproxy_environment("127.0.0.1", 8000) as environment:
+        used = Path(environment["RAY_SERVE_HAPROXY_BINARY_PATH"]).parent
+        for folder in (left, other, used):
+            os.utime(folder, (0, 0))
+        with haproxy_environment("127.0.0.1", 8001):
+            assert not left.exists()
+            assert all((folder / "haproxy").exists() for folder in (new, other, used))
+    assert {path.name for path in tmp_path.iterdir()} == {new.name, other.name}
