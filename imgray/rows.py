@@ -24,7 +24,16 @@ COLUMNS = (*_FIXED, *CHANGING)
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 """What `task_of` raises when a row is damaged: its JSON may even have become that of something else."""
 
-_encoded = msgspec.json.Encoder().encode
+
+def _plain(value: object) -> object:
+    """Make what is a kind of text or number, as NumPy's, the thing itself: msgspec takes no other."""
+    for kind in (str, float, int):
+        if isinstance(value, kind):
+            return kind(value)
+    raise NotImplementedError
+
+
+_encoded = msgspec.json.Encoder(enc_hook=_plain).encode
 _SPEC = msgspec.json.Decoder(TaskSpec)
 _OUTPUTS = msgspec.json.Decoder(tuple[Output, ...])
 _FAILURE = msgspec.json.Decoder(Failure)
@@ -109,7 +118,7 @@ def _text(value: object) -> str:
     try:
         return _encoded(value).decode()
     except UnicodeEncodeError:  # the name of a file that is not UTF-8: msgspec's JSON cannot say it
-        return json.dumps(msgspec.to_builtins(value))
+        return json.dumps(msgspec.to_builtins(value, enc_hook=_plain))
 
 
 def _value(decoder: msgspec.json.Decoder[_T], text: str) -> _T:

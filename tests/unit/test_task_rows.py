@@ -6,6 +6,7 @@ import json
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -94,6 +95,17 @@ def tasks(draw: st.DrawFn) -> Task:
 def test_a_task_comes_back_as_it_was_from_its_row_and_from_a_pickle(task: Task) -> None:
     assert task_of(row_of(task)) == task
     assert pickle.loads(pickle.dumps(task)) == task  # noqa: S301  # written a moment ago
+
+
+@pytest.mark.parametrize("label", ["a.png", "\udcff.png"])
+def test_text_and_numbers_of_other_kinds_are_taken_for_what_they_say(label: str) -> None:
+    """A tenant may come out of a table of NumPy's."""
+    (tenant,), (moment,) = np.array(["ada"]), np.array([7.5])
+    spec = TaskSpec("7", PathSource(label), (OutputSpec(tenant, ""),), tenant=tenant, expires_at=moment)
+    assert (type(spec.tenant), type(spec.expires_at)) == (np.str_, np.float64)
+    read = task_of(row_of(Task(spec, 1, State.QUEUED, 1.0, 1.0))).spec
+    assert read == spec
+    assert (type(read.tenant), type(read.expires_at)) == (str, float)
 
 
 @pytest.mark.parametrize(
