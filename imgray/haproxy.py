@@ -28,6 +28,7 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 
 _PREFIX = "imgray-haproxy-"
+_BUFFER_BYTES = 2**16  # two for each connection that is busy: HAProxy's own 16 KiB take twice its time for an image
 _NEW_S = 60.0  # whoever made a folder so lately may be about to lock it
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared
 _BIND = re.compile(r"^(\s*bind\s+)\*?:(\d+)", re.MULTILINE)
@@ -64,6 +65,7 @@ def haproxy_environment(host: str, port: int) -> Iterator[Mapping[str, str]]:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+            "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER_BYTES),
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # they cost as much as HAProxy itself
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(spare),

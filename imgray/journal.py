@@ -344,6 +344,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, acknowledged: int) -> t
     """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")  # or each commit has a file of its own to go back by
     connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor = connection.execute("BEGIN IMMEDIATE")
