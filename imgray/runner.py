@@ -1,12 +1,16 @@
 """The runner: a child process of a worker, in which attempts run. Hostile bytes meet decoders here and nowhere else.
 
-A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle. It sends its `Settings`, then
-`Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent: the first one
-without a result is the one that runs. When its input ends, its worker has ended, and it exits at once.
+A worker speaks to it through two pipes, in frames: a length in 8 bytes, then a pickle of messages. It sends its
+`Settings`, then `Run` and `Drop`; it gets `Ready`, then a `Result` for each `Run` in the order in which they were sent.
+When attempts are quick, several results travel together. So that the worker knows all the same which attempt a runner
+died of, they share memory in which the runner says what it has `Begun`. When its input ends, its worker has ended, and
+it exits at once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import pickle
 import queue
@@ -16,6 +20,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from msgspec import Struct
@@ -29,6 +34,9 @@ from imgray.task import Failure, TaskSpec
 
 HEADER = struct.Struct("!Q")
 
+_TOKEN = struct.Struct("!Q")
+_FRAME_BYTES = 2**16  # of images in one frame, or one that is larger
+_QUICK_S = 0.005  # an attempt that takes less need not be reported before the next one is begun
 _EXIT_OUT_OF_MEMORY = 70  # EX_SOFTWARE of sysexits.h: there is none for memory
 
 
@@ -42,6 +50,11 @@ class Run(Struct, frozen=True, gc=False):
     spec: TaskSpec
     token: int
     data: bytes | None
+
+    @property
+    def size_bytes(self) -> int:
+        """How large it is."""
+        return len(self.data or b"")
 
 
 class Drop(Struct, frozen=True, gc=False):
@@ -65,70 +78,137 @@ class Result(Struct, frozen=True, gc=False):
     unstarted: bool = False
     last: bool = False
 
+    @property
+    def size_bytes(self) -> int:
+        """How large it is."""
+        return sum(len(product.data or b"") for product in self.products)
+
+
+class Begun:
+    """The token of the attempt that was begun last, in memory that a runner shares with its worker; first 0."""
+
+    BYTES = _TOKEN.size
+    """How large the file has to be."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Share a file of `BYTES`; it may be closed afterwards."""
+        self._memory = mmap.mmap(descriptor, self.BYTES)
+
+    @property
+    def token(self) -> int:
+        """The token."""
+        (token,) = _TOKEN.unpack(self._memory)
+        return int(token)
+
+    @token.setter
+    def token(self, token: int) -> None:
+        self._memory[:] = _TOKEN.pack(token)
+
 
 class _DroppedError(Exception):
     """The attempt is no longer wanted."""
 
 
-def frame(message: object) -> bytes:
-    """Pickle a message and put its length before it."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+def frame(*messages: object) -> bytes:
+    """Pickle messages and put their length before them."""
+    body = pickle.dumps(messages, pickle.HIGHEST_PROTOCOL)
     return HEADER.pack(len(body)) + body
 
 
-def _read(file: BinaryIO) -> Any | None:  # noqa: ANN401  # whatever the worker sent
+def frames(messages: Iterable[object]) -> Iterator[bytes]:
+    """Put messages into few frames, but none that is much larger than it must be."""
+    together: list[object] = []
+    size_bytes = 0
+    for message in messages:
+        together.append(message)
+        size_bytes += message.size_bytes if isinstance(message, Run | Result) else 0
+        if size_bytes >= _FRAME_BYTES:
+            yield frame(*together)
+            together, size_bytes = [], 0
+    if together:
+        yield frame(*together)
+
+
+def _read(file: BinaryIO) -> tuple[Any, ...]:
+    """Read a frame; return its messages, none when the worker has ended."""
     header = file.read(HEADER.size)
     if len(header) < HEADER.size:
-        return None
+        return ()
     (length,) = HEADER.unpack(header)
     body = file.read(length)
-    return pickle.loads(body) if len(body) == length else None  # noqa: S301  # from the worker that started us
+    return pickle.loads(body) if len(body) == length else ()  # noqa: S301  # from the worker that started us
 
 
 class Runner:
-    """Runs attempts one after the other, while a thread of its own listens for more."""
+    """Runs attempts one after the other, while a thread of its own listens for more, and another one reports."""
 
-    def __init__(self, commands: BinaryIO, results: BinaryIO, allowance: Allowance) -> None:
+    def __init__(self, commands: BinaryIO, results: BinaryIO, begun: Begun, allowance: Allowance) -> None:
         self._commands = commands
         self._results = results
+        self._begun = begun
         self._allowance = allowance
         self._queue: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._dropped: set[int] = set()
+        self._unsent: list[Result] = []
+        self._sending = threading.Lock()
+        self._made = threading.Event()
 
     def serve(self) -> None:
         """Run attempts until the process is ended, or has come to the limit of its memory: then it is worn out."""
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
-        self._send(Ready())
+        self._write(frame(Ready()))
+        for work in (self._listen, self._report):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
         while True:
             run = self._queue.get()
+            self._begun.token = run.token
             result = self._run(run)
-            try:
-                self._send(result)
-            except MemoryError:  # made, but not to be handed over; nothing of it has been written yet
-                result = Result(run.token, result.elapsed_s, failure=Failure.of(OutOfMemoryError()), last=True)
-                self._send(result)
+            self._unsent.append(result)
+            if result.elapsed_s < _QUICK_S and not self._queue.empty():
+                self._made.set()
+            else:
+                with self._sending:
+                    try:
+                        self._send()
+                    except MemoryError:  # made, but not to be handed over; nothing of it has been written yet
+                        failure = Failure.of(OutOfMemoryError())
+                        result = self._unsent[-1] = Result(run.token, result.elapsed_s, failure=failure, last=True)
+                        self._send()
             if result.last:
                 return
             self._dropped.discard(run.token)
 
-    def _send(self, message: object) -> None:
-        self._results.write(frame(message))
+    def _report(self) -> None:
+        """Send the results of quick attempts: as many together as there are when this thread has its turn."""
+        while True:
+            self._made.wait()
+            self._made.clear()
+            with self._sending, contextlib.suppress(MemoryError):  # who has taken it sends them in the end
+                self._send()
+
+    def _send(self) -> None:
+        """Send the results that there are."""
+        results = self._unsent.copy()
+        self._write(*frames(results))
+        del self._unsent[: len(results)]
+
+    def _write(self, *sent: bytes) -> None:
+        self._results.writelines(sent)
         self._results.flush()
 
     def _listen(self) -> None:
         while True:
             try:
-                command = _read(self._commands)
+                commands = _read(self._commands)
             except MemoryError:  # half a command is lost: start anew, with the one that took the memory alone
                 os._exit(_EXIT_OUT_OF_MEMORY)
-            match command:
-                case Run() as run:
-                    self._queue.put(run)
-                case Drop(token):
-                    self._dropped.add(token)
-                case _:  # the worker is gone: nobody wants what is running
-                    end_session(os.getpid())
-                    os._exit(0)
+            if not commands:  # the worker is gone: nobody wants what is running
+                end_session(os.getpid())
+                os._exit(0)
+            for command in commands:
+                if isinstance(command, Run):
+                    self._queue.put(command)
+                else:
+                    self._dropped.add(command.token)
 
     def _run(self, run: Run) -> Result:
         def checkpoint() -> None:
@@ -159,12 +239,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the command, which then ends us
     results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a stray print cannot break the frames
-    settings = _read(sys.stdin.buffer)
-    if isinstance(settings, Settings):
-        keep_memory()
-        most = settings.max_memory_bytes
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        runner = Runner(sys.stdin.buffer, results, Allowance.of(settings))
-        keep_objects()
-        runner.serve()
-        os._exit(0)  # at once: the listening thread cannot be ended
+    match _read(sys.stdin.buffer):
+        case (Settings() as settings,):
+            keep_memory()
+            most = settings.max_memory_bytes
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+            runner = Runner(sys.stdin.buffer, results, Begun(int(sys.argv[1])), Allowance.of(settings))
+            keep_objects()
+            runner.serve()
+            os._exit(0)  # at once: the other threads cannot be ended

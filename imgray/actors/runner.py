@@ -10,12 +10,13 @@ import pickle
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from imgray.errors import ImgrayError, TaskTimeoutError, WorkerDiedError
 from imgray.process import end_session
 from imgray.retry import Backoff
-from imgray.runner import HEADER, Drop, Ready, Result, Run, frame
+from imgray.runner import HEADER, Begun, Drop, Ready, Result, Run, frame, frames
 from imgray.settings import Settings
 from imgray.task import Failure
 
@@ -30,10 +31,10 @@ _RESTART = Backoff(base_s=0.2, cap_s=10.0)
 
 
 class Supervisor:
-    """An ever-present runner: attempts go in, each gives exactly one result, in the order in which they were sent.
+    """An ever-present runner: attempts go in, are made in that order, and each gives exactly one result.
 
-    When the process dies, the attempt that ran gets a result that says so, and the others run in a new process. When no
-    process can be started, all are given back.
+    When the process dies, the attempt that ran gets a result that says so, and the others run in a new process: also
+    those before it, whose results had not been sent. When no process can be started, all are given back.
     """
 
     def __init__(self, settings: Settings, on_ready: Callable[[], None], on_result: Callable[[Result], None]) -> None:
@@ -41,10 +42,11 @@ class Supervisor:
         self._timeout_s = settings.task_timeout_s
         self._on_ready = on_ready
         self._on_result = on_result
-        self._unfinished: dict[int, Run] = {}  # by token, the running one first
+        self._unfinished: dict[int, Run] = {}  # by token, in the order in which they were sent
         self._dropped: set[int] = set()
-        self._unsent: list[bytes] = []
+        self._unsent: list[Run | Drop] = []
         self._process: asyncio.subprocess.Process | None = None
+        self._begun: Begun | None = None  # what that process says of itself
         self._verdict: tuple[int, ImgrayError] | None = None  # the attempt that we ended the process for, and why
         self._timer: asyncio.TimerHandle | None = None
         self._rng = random.Random()  # noqa: S311  # jitter
@@ -99,21 +101,25 @@ class Supervisor:
                 end_session(self._process.pid)
 
     async def _start(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # import nothing from the current folder: it may hold anything
-            "-c",  # not -m: the messages must be those of the module imgray.runner, not of __main__
-            "from imgray.runner import main; main()",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_READ_BYTES,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,  # by which the programs that it runs are found, when it is no more
-        )
-        self._process = process
+        with _shared_file() as shared:
+            self._begun = Begun(shared)
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # import nothing from the current folder: it may hold anything
+                "-c",  # not -m: the messages must be those of the module imgray.runner, not of __main__
+                "from imgray.runner import main; main()",
+                str(shared),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_READ_BYTES,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # by which the programs that it runs are found, when it is no more
+                pass_fds=(shared,),
+            )
         self._verdict = None
         self._unsent.clear()
-        self._write(self._settings)
+        if process.stdin is not None:
+            process.stdin.write(frame(self._settings))
         for token in self._dropped & self._unfinished.keys():
             self._end(Result(token, 0.0))
         for run in self._unfinished.values():
@@ -155,21 +161,23 @@ class Supervisor:
 
     @property
     def _running(self) -> int | None:
-        return next(iter(self._unfinished), None)
+        """The attempt that runs: those before it have been made, though their results are on their way."""
+        begun = self._begun.token if self._begun else 0
+        return begun if begun in self._unfinished else next(iter(self._unfinished), None)
 
     def _restart_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        token = self._running
         if not self.ready:
             self._timer = asyncio.get_running_loop().call_later(_START_LIMIT_S, self._kill)
-        elif token is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._end_hung, token)
+        elif self._unfinished:
+            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._end_hung)
 
-    def _end_hung(self, token: int) -> None:
-        self._verdict = token, TaskTimeoutError(self._timeout_s)
-        self._kill()
+    def _end_hung(self) -> None:
+        if (token := self._running) is not None:
+            self._verdict = token, TaskTimeoutError(self._timeout_s)
+            self._kill()
 
     def _end_dropped(self, token: int) -> None:
         if token == self._running:
@@ -183,16 +191,16 @@ class Supervisor:
             if process.stdout is not None:  # a process stuck in the kernel does not even close its pipe
                 asyncio.get_running_loop().call_later(_KILL_GRACE_S, process.stdout.feed_eof)
 
-    def _write(self, message: object) -> None:
+    def _write(self, message: Run | Drop) -> None:
         """Send a message, with others that are sent in the same turn of the loop: each write wakes the runner."""
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._unsent.append(frame(message))
+        self._unsent.append(message)
 
     def _flush(self) -> None:
         stdin = self._process.stdin if self._process else None
         if stdin is not None and not stdin.is_closing():
-            stdin.writelines(self._unsent)
+            stdin.writelines(frames(self._unsent))
         self._unsent.clear()
 
 
@@ -223,9 +231,20 @@ async def _messages(process: asyncio.subprocess.Process) -> AsyncIterator[object
             end = start + HEADER.size + length
             if len(buffer) < end:
                 break
-            yield pickle.loads(memoryview(buffer)[start + HEADER.size : end])  # noqa: S301  # from our own child
+            for message in pickle.loads(memoryview(buffer)[start + HEADER.size : end]):  # noqa: S301  # from our own child
+                yield message
             start = end
         del buffer[:start]
+
+
+@contextlib.contextmanager
+def _shared_file() -> Iterator[int]:
+    """Have a file that processes can map into their memory; give its descriptor."""
+    in_memory = sys.platform == "linux"
+    with os.fdopen(os.memfd_create("begun"), "w+b") if in_memory else tempfile.TemporaryFile() as file:
+        file.write(bytes(Begun.BYTES))
+        file.flush()
+        yield file.fileno()
 
 
 async def _read(process: asyncio.subprocess.Process) -> bytes:

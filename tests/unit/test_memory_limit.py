@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from pictures import encoded, picture
 from PIL import Image
 
 from imgray.catalogue import BUILT_IN
-from imgray.runner import HEADER, Ready, Run, frame
+from imgray.runner import HEADER, Begun, Ready, Run, frame
 from imgray.settings import Settings
 from imgray.task import BlobSource, OutputSpec, State, TaskSpec
 
@@ -71,15 +72,15 @@ def faults_of(pid: int | None) -> int:
 HARNESS = """
 import imgray.runner as runner
 send, read = runner.frame, runner._read
-def full(message):
-    if isinstance(message, runner.Result) and message.products:
+def full(*messages):
+    if any(isinstance(message, runner.Result) and message.products for message in messages):
         raise MemoryError
-    return send(message)
+    return send(*messages)
 def starved(file):
-    command = read(file)
-    if isinstance(command, runner.Run) and command.token == 2:
+    commands = read(file)
+    if any(isinstance(command, runner.Run) and command.token == 2 for command in commands):
         raise MemoryError
-    return command
+    return commands
 runner.frame, runner._read = full, starved
 runner.main()
 """
@@ -89,8 +90,13 @@ runner.main()
 def runner_given(token: int) -> Iterator[subprocess.Popen[bytes]]:
     """Have a runner that has little memory at certain points, with one attempt to make."""
     spec = TaskSpec("a", BlobSource("a"), (OutputSpec("image", ""),))
-    command = [sys.executable, "-c", HARNESS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with tempfile.TemporaryFile() as shared:
+        shared.write(bytes(Begun.BYTES))
+        shared.flush()
+        command = [sys.executable, "-c", HARNESS, str(shared.fileno())]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen(command, pass_fds=[shared.fileno()], **pipes)
+    with process:
         assert process.stdin is not None
         process.stdin.write(frame(Settings()) + frame(Run(spec, token, encoded(picture()))))
         process.stdin.flush()
@@ -100,7 +106,8 @@ def runner_given(token: int) -> Iterator[subprocess.Popen[bytes]]:
 def message_of(process: subprocess.Popen[bytes]) -> Any:
     assert process.stdout is not None
     (length,) = HEADER.unpack(process.stdout.read(HEADER.size))
-    return pickle.loads(process.stdout.read(length))  # noqa: S301  # from our own runner
+    (message,) = pickle.loads(process.stdout.read(length))  # noqa: S301  # from our own runner
+    return message
 
 
 def test_a_result_that_does_not_fit_into_memory_is_said_to_be_too_large() -> None:
