@@ -78,7 +78,8 @@ class Submission:
         target: which workers may take it.
         waits: accept it though no worker can take it yet; it then needs ``expires_at``.
         owner: name of the API key with which it is submitted.
-        task_id: the id of the task that it becomes; an earlier task with its key has another.
+        task_id: the id of the task that it becomes, which a changed copy does not share; an earlier task with its key
+            has another.
     """
 
     outputs: Mapping[str, Pipeline]
@@ -96,12 +97,18 @@ class Submission:
     target: Target = ANYWHERE
     waits: bool = False
     owner: str = ""
-    task_id: str = field(default_factory=new_task_id, init=False)  # so that a changed copy has another
+    _id: str = field(default="", init=False, compare=False)
 
     @classmethod
     def of(cls, data: bytes, pipeline: Pipeline, label: str = "") -> Submission:
         """Submit bytes for one unnamed output."""
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
+
+    @property
+    def task_id(self) -> str:  # made when it is asked for, as most copies are changed before that
+        if not self._id:
+            object.__setattr__(self, "_id", new_task_id())
+        return self._id
 
     def spec(self, inline_bytes: int = 0, *, kept: bool = True) -> TaskSpec:
         """Say it in the table's terms; data of up to ``inline_bytes`` go with the task. If not ``kept``, it is a call.

@@ -46,13 +46,17 @@ class Authentication:
         await self._app(scope, receive, send)
 
 
-async def caller_of(request: Request) -> Caller:
-    """Return who makes a request. (A coroutine, so that it is not called in a thread.)"""
+def caller_of(request: Request) -> Caller:
+    """Return who makes a request."""
     caller: Caller = request.scope[_CALLER]
     return caller
 
 
-CallerDep = Annotated[Caller, Depends(caller_of)]
+async def _caller(request: Request) -> Caller:  # a coroutine: FastAPI has plain functions called in a thread
+    return caller_of(request)
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
 
 
 class Needs:
@@ -61,13 +65,13 @@ class Needs:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
-    async def __call__(self, caller: CallerDep) -> None:
+    async def __call__(self, request: Request) -> None:
         """Refuse a caller without the scope.
 
         Raises:
             ScopeMissingError: the key lacks it.
         """
-        caller.require(self.scope)
+        caller_of(request).require(self.scope)
 
 
 def needs(scope: Scope) -> Dependency:
@@ -76,7 +80,7 @@ def needs(scope: Scope) -> Dependency:
     return dependency
 
 
-async def within_limits(request: Request, caller: CallerDep) -> AsyncIterator[None]:
+async def within_limits(request: Request) -> AsyncIterator[None]:
     """Count a submission and its body against the limits of the caller's key.
 
     Raises:
@@ -84,6 +88,7 @@ async def within_limits(request: Request, caller: CallerDep) -> AsyncIterator[No
         RateLimitedError: the key is over one.
     """
     limits: Limits = request.app.state.limits
+    caller = caller_of(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():  # before it is charged: nothing so large is read
         check_size(int(declared), gateway_of(request).settings.max_body_bytes)

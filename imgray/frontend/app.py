@@ -72,7 +72,7 @@ def create_app(settings: Settings, connect: Callable[[], Gateway], limits: Limit
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes, receiving=receiving)
     app.add_middleware(Authentication, authenticator=Authenticator(settings.keys), render=_render)
     _add_pages(app)
-    for routes in (ancestors, scheduler, submissions, processing, tasks, dead_letters, jobs, workers, metrics):
+    for routes in (submissions, processing, tasks, dead_letters, jobs, workers, metrics, ancestors, scheduler):
         app.include_router(routes.router)
     _add_health(app)
     _add_error_handlers(app)

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from imgray.errors import RequestError
-from imgray.frontend.access import SUBMITS, CallerDep
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.access import SUBMITS
+from imgray.frontend.dependencies import gateway_of
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.submissions import ACCEPTED, IMAGE_BODY, AcceptHeader, Options, submission_of
 from imgray.frontend.tasks import output_headers
@@ -30,8 +30,6 @@ router = APIRouter(prefix="/v1")
 )
 async def process(
     request: Request,
-    gateway: GatewayDep,
-    caller: CallerDep,
     options: Annotated[Options, Query()],
     *,
     wait_s: Annotated[
@@ -44,7 +42,8 @@ async def process(
     Nothing is kept of it when it has been answered, whether with the result or with an error. If the caller hangs up,
     the task is cancelled. What takes longer than `wait_s` becomes a task like any other: 202, and where to look.
     """
-    submission = await submission_of(request, gateway, caller, options, accept=accept)
+    gateway = gateway_of(request)
+    submission = await submission_of(request, options, accept=accept)
     if len(submission.outputs) > 1 or submission.deduplicate:
         raise RequestError("One call has one result of its own: give one pipeline or output, and no deduplicate.")
     task, data = await gateway.process(submission, gateway.settings.max_wait_s if wait_s is None else wait_s)

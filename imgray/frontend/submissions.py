@@ -15,12 +15,11 @@ from imgray.bounds import MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_OUTPUTS, MAX_PRIOR
 from imgray.catalogue import Catalogue
 from imgray.errors import RequestError
 from imgray.frontend.accept import accepted_formats
-from imgray.frontend.access import SUBMITS, CallerDep
-from imgray.frontend.dependencies import GatewayDep
+from imgray.frontend.access import SUBMITS, caller_of
+from imgray.frontend.dependencies import gateway_of
 from imgray.frontend.schema import TaskJson
 from imgray.frontend.uploads import check_image, read_form, read_raw
-from imgray.gateway import Gateway, Submission
-from imgray.keys import Caller
+from imgray.gateway import Submission
 from imgray.moment import parse_moment
 from imgray.pipeline import Pipeline
 from imgray.target import Target
@@ -156,14 +155,13 @@ AcceptHeader = Annotated[
 router = APIRouter(prefix="/v1")
 
 
-async def submission_of(
-    request: Request, gateway: Gateway, caller: Caller, options: Options, *, accept: str, idempotency_key: str = ""
-) -> Submission:
+async def submission_of(request: Request, options: Options, *, accept: str, idempotency_key: str = "") -> Submission:
     """Read an image, raw or in a form, and what is to be made of it.
 
     Raises:
         ImageError, PipelineError, RequestError: the caller can mend it.
     """
+    gateway = gateway_of(request)
     # Before the body is read: what is wrong with the rest is said at once.
     asked = options.submission(gateway.catalogue, idempotency_key, accept)
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
@@ -172,7 +170,7 @@ async def submission_of(
     else:
         data, name = await read_raw(request), ""
     info = await check_image(data, gateway.settings, list(asked.outputs.values()))
-    return replace(asked, data=data, pixels=info.pixels, label=asked.label or name, owner=caller.name)
+    return replace(asked, data=data, pixels=info.pixels, label=asked.label or name, owner=caller_of(request).name)
 
 
 @router.post(
@@ -186,8 +184,6 @@ async def submission_of(
 async def submit_task(
     request: Request,
     response: Response,
-    gateway: GatewayDep,
-    caller: CallerDep,
     options: Annotated[Options, Query()],
     *,
     idempotency_key: Annotated[
@@ -206,8 +202,8 @@ async def submit_task(
     The answer comes when the image and the task are on disk; from then on nothing loses them. It is 202 for a new task,
     and 200 for one that was submitted before with the same `Idempotency-Key`, or the same content and `deduplicate`.
     """
-    submission = await submission_of(request, gateway, caller, options, accept=accept, idempotency_key=idempotency_key)
-    (task,) = await gateway.submit([submission])
+    submission = await submission_of(request, options, accept=accept, idempotency_key=idempotency_key)
+    (task,) = await gateway_of(request).submit([submission])
     response.status_code = ACCEPTED if task.id == submission.task_id else ACCEPTED_BEFORE
     response.headers["Location"] = f"/v1/tasks/{task.id}"
     return TaskJson.of(task)
