@@ -36,7 +36,8 @@ class Contents:
     missing: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "largest", max(self.size, self.largest, key=lambda size: size[0] * size[1]))
+        if self.size[0] * self.size[1] > self.largest[0] * self.largest[1]:
+            object.__setattr__(self, "largest", self.size)
 
     def check_whole(self) -> None:
         """Refuse a file whose end is missing.

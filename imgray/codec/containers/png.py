@@ -21,6 +21,7 @@ Bytes: TypeAlias = bytes | memoryview
 
 _PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT"}
 _COLOURS = {b"PLTE", b"tRNS"}
+_CHUNK = struct.Struct("!I4s")  # length, type
 _CONTROL = struct.Struct("!4xIIIIHHBB")  # sequence number; size, place, delay as a fraction, disposal, blending
 _HEADER_BYTES = 13
 _CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type
@@ -135,8 +136,8 @@ def _frame(header: bytes, colours: list[Bytes], control: memoryview, pixels: lis
 def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     position = len(PNG_MAGIC)
     while position + 12 <= len(view):
-        length = int.from_bytes(view[position : position + 4])
-        yield bytes(view[position + 4 : position + 8]), view[position + 8 : position + 8 + length]
+        length, kind = _CHUNK.unpack_from(view, position)
+        yield kind, view[position + 8 : position + 8 + length]
         position += 12 + length  # length, type, data, checksum
 
 
