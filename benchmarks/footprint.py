@@ -2,9 +2,9 @@
 
     python benchmarks/footprint.py
 
-A cold start stands beside that of a bare Ray with as many actors, or of a bare Ray Serve with one handler; they take
-turns. The processor time of an idle service is told apart by whose it is. A worker's memory is that of its two
-processes, looked at after each tenth of the images.
+A cold start stands beside that of a bare Ray with as many actors, or of a bare Ray Serve with one handler and as many
+actors; they take turns. The processor time of an idle service is told apart by whose it is, and stands beside that of
+the same bare service. A worker's memory is that of its two processes, looked at after each tenth of the images.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ ray.init("local", include_dashboard=False, log_to_driver=False)
 serve.start(http_options={"port": int(sys.argv[1])})
 class Ready:
     async def __call__(self, request): return "ok"
+class Part:
+    async def answer(self): return 1
+parts = [ray.remote(Part).options(num_cpus=0).remote() for _ in range(4)]
+ray.get([part.answer.remote() for part in parts])
 serve.run(serve.deployment(Ready).options(ray_actor_options={"num_cpus": 0}).bind(), route_prefix="/")
 signal.pause()
 """
@@ -68,6 +72,7 @@ _OURS = {
     "WorkerActor": "workers",
     "imgray.runner": "runners",
     "ServeReplica": "front end",
+    "Part": "actors",
     "imgray serve": "command",
 }
 """What is in a command line, the first that is; everything else is Ray's."""
