@@ -78,8 +78,6 @@ class Submission:
         target: which workers may take it.
         waits: accept it though no worker can take it yet; it then needs ``expires_at``.
         owner: name of the API key with which it is submitted.
-        task_id: the id of the task that it becomes, which a changed copy does not share; an earlier task with its key
-            has another.
     """
 
     outputs: Mapping[str, Pipeline]
@@ -105,7 +103,8 @@ class Submission:
         return cls({DEFAULT_OUTPUT: pipeline}, data=data, label=label)
 
     @property
-    def task_id(self) -> str:  # made when it is asked for, as most copies are changed before that
+    def task_id(self) -> str:
+        """The id of the task that it becomes; a changed copy has another, and so has an earlier task with its key."""
         if not self._id:
             object.__setattr__(self, "_id", new_task_id())
         return self._id

@@ -91,7 +91,7 @@ def _run(workload: str, contender: str, turn: Turn, log: Path) -> str | None:
         process = subprocess.Popen(  # noqa: S603  # ourselves
             [sys.executable, "-m", "workloads.one_turn", *arguments],
             cwd=BENCHMARKS,
-            env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+            env={**os.environ, "PYTHONPATH": str(BENCHMARKS), "OMP_NUM_THREADS": "1"},  # each core has a process
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self
 
 from PIL import Image
 from pydantic import Field, field_validator, model_validator
@@ -10,13 +10,10 @@ from pydantic import Field, field_validator, model_validator
 from imgray.modes import DEEP, suited
 from imgray.operations.arguments import CONTENT_AWARE, MAX_SIDE, Gravity, corner_of
 from imgray.operations.base import Context, Operation
+from imgray.operations.resampling import Box, resample
 from imgray.operations.saliency import SIDE, focus
 from imgray.picture import Picture, Size
 
-Box: TypeAlias = tuple[float, float, float, float]
-"""Left, top, right and bottom, in pixels."""
-
-_REDUCING_GAP = 3.0  # Pillow's documented value for a result that is hardly distinguishable from a full resampling
 _SYNONYMS = {"inside": "fit", "cover": "fill"}
 _KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -102,8 +99,7 @@ class Resize(Operation):
         kernel = _KERNELS[self.kernel]
         if self.kernel == "nearest":
             return image.resize(size, kernel, box=box)
-        gap = None if image.mode.startswith("I;16") else _REDUCING_GAP
-        return suited(image, DEEP).resize(size, kernel, box=box, reducing_gap=gap)
+        return resample(suited(image, DEEP), size, kernel, box)
 
     def _plan(self, size: Size, image: Image.Image | None = None) -> tuple[Size, Box]:
         """Return the resulting size and the part of the original that it shows, chosen by a look at the image."""

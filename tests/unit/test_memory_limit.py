@@ -94,8 +94,7 @@ def runner_given(token: int) -> Iterator[subprocess.Popen[bytes]]:
         shared.write(bytes(Begun.BYTES))
         shared.flush()
         command = [sys.executable, "-c", HARNESS, str(shared.fileno())]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen(command, pass_fds=[shared.fileno()], **pipes)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[shared.fileno()])
     with process:
         assert process.stdin is not None
         process.stdin.write(frame(Settings()) + frame(Run(spec, token, encoded(picture()))))

@@ -18,7 +18,7 @@ MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I",
 EXAMPLES = {operation.name: operation.example for operation in OPERATIONS}
 SHOWN = [operation.name for operation in OPERATIONS if not issubclass(operation, Finish)]
 SIZES = [(1, 1), (1, 40), (40, 1), (33, 25)]
-NO_OPERATIONS = {"__init__", "base", "arguments", "canvas", "neighbours", "saliency", "warp"}
+NO_OPERATIONS = {"__init__", "base", "arguments", "canvas", "neighbours", "resampling", "saliency", "warp"}
 
 
 @pytest.mark.parametrize("name", SHOWN)
