@@ -32,7 +32,7 @@ _LEAST_PIXELS = 2**14  # of the image: smaller ones take Pillow no longer than N
 _STRIP_ROWS = 256  # of the result, that are made at a time: bounds the memory
 _ROWS = 8  # of the result in one product: with more, more of its weights are 0
 _COLUMNS = 32
-_REMEMBERED = 16  # lists of weights: each takes a hundredth of what an image that it is for does
+_REMEMBERED = 16  # lists of weights, which take some 150 bytes for each row or column of their image
 _MODES = frozenset({"L", "RGB"})
 
 
@@ -129,6 +129,7 @@ def resample_by_products(image: Image.Image, size: Size, kernel: Image.Resamplin
     down = _sums(image.height, (top, bottom), size[1], _ROWS, kernel)
     across = _sums(image.width, (left, right), size[0], _COLUMNS, kernel)
     result = Image.new(image.mode, size)
+    result.info = image.info.copy()
     per_strip = _STRIP_ROWS // _ROWS
     for number in range(math.ceil(len(down) / per_strip)):
         sums = down[number * per_strip : (number + 1) * per_strip]

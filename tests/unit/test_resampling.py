@@ -73,6 +73,12 @@ def test_what_has_one_colour_keeps_it(kernel: Image.Resampling, level: int) -> N
     assert made.getextrema() == ((level, level), (level, level), (255 - level, 255 - level))
 
 
+def test_what_is_known_of_an_image_is_known_of_the_result() -> None:
+    image = noise("RGB", (400, 300))
+    image.info["transparency"] = (0, 0, 0)
+    assert resample(image, (200, 150), Image.Resampling.LANCZOS, whole(image)).info == image.info
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "result"),
     [
