@@ -27,7 +27,7 @@ _START_LIMIT_S = 60.0  # how long a process may take until it is ready
 _END_GRACE_S = 1.0  # how long a process may live without its pipe
 _KILL_GRACE_S = 10.0  # how long a killed process may take to be gone
 _DROP_GRACE_S = 2.0  # how long a dropped attempt may go on to the end of its operation before its process is ended
-_ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # for NumPy's products: each core has a runner
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # for NumPy's products, if nobody says else: each core has a runner
 _RESTART = Backoff(base_s=0.2, cap_s=10.0)
 
 
@@ -113,7 +113,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_READ_BYTES,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_ONE_THREAD},
+                env={**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,  # by which the programs that it runs are found, when it is no more
                 pass_fds=(shared,),
             )
