@@ -28,6 +28,7 @@ from msgspec import Struct
 from imgray.attempt import Allowance, Product, run_attempt
 from imgray.errors import ImgrayError, OutOfMemoryError
 from imgray.heap import keep_memory, keep_objects
+from imgray.operations.resampling import prepare
 from imgray.process import end_session
 from imgray.settings import Settings
 from imgray.task import Failure, TaskSpec
@@ -242,6 +243,7 @@ def main() -> None:
     match _read(sys.stdin.buffer):
         case (Settings() as settings,):
             keep_memory()
+            prepare()
             most = settings.max_memory_bytes
             resource.setrlimit(resource.RLIMIT_DATA, (most, most))
             runner = Runner(sys.stdin.buffer, results, Begun(int(sys.argv[1])), Allowance.of(settings))

@@ -34,6 +34,7 @@ _ROWS = 8  # of the result in one product: with more, more of its weights are 0
 _COLUMNS = 32
 _REMEMBERED = 16  # lists of weights, which take some 150 bytes for each row or column of their image
 _MODES = frozenset({"L", "RGB"})
+_ENOUGH = 256  # rows and columns of matrices whose product takes OpenBLAS all the memory that it ever needs
 
 
 def _lanczos(at: Levels) -> Levels:
@@ -65,6 +66,12 @@ _KERNELS = {
     Image.Resampling.BILINEAR: _Kernel(_bilinear, 1.0),
     Image.Resampling.BOX: _Kernel(_box, 0.5),
 }
+
+
+def prepare() -> None:
+    """Take the memory in which products are made, while there is some: OpenBLAS ends a process that has none left."""
+    square = np.ones((_ENOUGH, _ENOUGH), np.float32)
+    np.matmul(square, square)
 
 
 def resample(image: Image.Image, size: Size, kernel: Image.Resampling, box: Box) -> Image.Image:

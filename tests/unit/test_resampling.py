@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,6 +15,19 @@ from PIL import Image
 
 from imgray.operations.resampling import Box, resample, resample_by_products
 from imgray.picture import Size
+
+AT_THE_LIMIT = """
+import resource, sys
+from pathlib import Path
+from PIL import Image
+from imgray.operations.resampling import prepare, resample
+image = Image.new("RGB", (400, 300))
+prepare()
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+most = int(status["VmData"].split()[0]) * 1024 + 2**23
+resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+print(resample(image, (200, 150), Image.Resampling.LANCZOS, (0, 0, 400, 300)).size)
+"""
 
 KERNELS = [
     Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Image.Resampling.BOX,
@@ -100,3 +117,12 @@ def test_levels_of_16_bits_are_left_to_pillow() -> None:
     image = Image.fromarray(np.arange(40_000, dtype=np.uint16).reshape(200, 200))
     made = resample(image, (150, 150), Image.Resampling.LANCZOS, whole(image))
     assert made == image.resize((150, 150), Image.Resampling.LANCZOS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_a_process_at_its_limit_of_memory_is_not_ended_by_the_library_of_products() -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_LIMIT], capture_output=True, text=True, check=False, env=one_thread
+    )
+    assert done.stdout == "(200, 150)\n", done.stderr
