@@ -109,14 +109,14 @@ class _Sums(NamedTuple):
 def _sums(length: int, part: tuple[float, float], count: int, step: int, kernel: Image.Resampling) -> tuple[_Sums, ...]:
     """Scale a part of a line of so many places to ``count`` places, and list ``step`` of them at a time."""
     weight, support = _KERNELS[kernel]
-    start, end = part
-    scale = (end - start) / count
+    start, end = (np.float32(edge) for edge in part)  # as Pillow has them, which decides at edges
+    scale = float(end - start) / count
     spread = max(scale, 1.0)
-    centres = start + (np.arange(count) + 0.5) * scale
+    centres = float(start) + (np.arange(count) + 0.5) * scale
     firsts = np.maximum((centres - support * spread + 0.5).astype(int), 0)
     lasts = np.minimum((centres + support * spread + 0.5).astype(int), length)
     places = firsts[:, None] + np.arange(math.ceil(2 * support * spread) + 1)
-    weights = weight((places - centres[:, None] + 0.5) / spread) * (places < lasts[:, None])
+    weights = weight((places - centres[:, None] + 0.5) * (1 / spread)) * (places < lasts[:, None])
     weights /= weights.sum(1, keepdims=True)
 
     def listed() -> Iterator[_Sums]:

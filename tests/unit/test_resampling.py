@@ -71,6 +71,7 @@ def cases(draw: st.DrawFn) -> tuple[Size, Size, Box]:
 @example(((700, 700), (257, 513), (0, 0, 700, 700)), Image.Resampling.LANCZOS, "RGB")
 @example(((1, 20_000), (1, 12_000), (0, 0, 1, 20_000)), Image.Resampling.BICUBIC, "L")
 @example(((300, 300), (300, 299), (0, 0.5, 300, 299.5)), Image.Resampling.BOX, "RGB")
+@example(((491, 1), (301, 1), (240.53373930640393, 0.0, 490.8886199748149, 1.0)), Image.Resampling.BOX, "L")
 @settings(max_examples=150, deadline=None)
 def test_every_level_is_the_exact_one_rounded(
     case: tuple[Size, Size, Box], kernel: Image.Resampling, mode: str
